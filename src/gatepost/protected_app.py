@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from gatepost.app import create_app
 from gatepost.configuration.settings import SettingsError, load_settings
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.external_tokens import TokenInfo, TokenValidator
 
 if TYPE_CHECKING:

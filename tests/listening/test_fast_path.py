@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from gatepost.app import create_app
 from gatepost.configuration.settings import load_settings
+from gatepost.listening.flow_control import LightFlowControl
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.web.mcp.exchange.answers import PLAIN_HEADERS, Answer, send_answer
@@ -274,3 +276,100 @@ async def test_a_request_that_was_answered_hears_of_nothing() -> None:
         assert await app.ended.get() == "answered"
         client.writer.close()
     assert app.ended.empty()
+
+
+class Streaming:
+    """Begins a stream, and sends parts of it at once where it can; keeps whether it could."""
+
+    def __init__(self, *, is_ordinary: bool = False) -> None:
+        self.is_ordinary = is_ordinary
+        self.sent: list[bool] = []
+
+    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+        path = scope[FAST_PATH]
+        self.sent.append(path.write(send, b"early"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"one", b"two" * 10):
+            if self.is_ordinary:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            else:
+                self.sent.append(path.write(send, part))
+        self.sent.append(path.write(lambda _message: None, b"a layer in between"))
+        await send({"type": "http.response.body", "body": b""})
+        self.sent.append(path.write(send, b"late"))
+
+
+async def test_a_part_of_a_stream_is_the_same_at_once_as_in_the_usual_way() -> None:
+    answers = []
+    for app in (at_once := Streaming(), Streaming(is_ordinary=True)):
+        async with served(app, Connection) as connect:
+            client = await connect()
+            await client.send(GET)
+            await client.reader.readuntil(b"\r\n\r\n")
+            answers.append(await client.reader.readuntil(b"0\r\n\r\n"))
+
+    assert answers[0] == answers[1] == b"3\r\none\r\n1e\r\n" + b"two" * 10 + b"\r\n0\r\n\r\n"
+    assert at_once.sent == [False, True, True, False, False]
+
+
+class Resting:
+    """Waits for its client without listening, and holds nothing that only reading needs."""
+
+    def __init__(self) -> None:
+        self.begun, self.gone = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = scope[FAST_PATH]
+        path.take_body(receive, 10)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        assert path.on_disconnect(receive, self.gone.set)
+        path.rest()
+        self.begun.set()
+        await self.gone.wait()
+
+
+async def test_a_request_that_rests_hears_of_its_disconnect() -> None:
+    app = Resting()
+    async with served(app, Connection) as connect:
+        client = await connect()
+        await client.send(POST + b"body")
+        await app.begun.wait()
+        client.writer.close()
+        await app.gone.wait()
+
+
+async def test_flow_control_is_that_of_uvicorn() -> None:
+    """Whoever upgrades uvicorn learns here that its connections ask for more than ours has."""
+
+    def public(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    transport: Any = Transport()
+    ours, theirs = LightFlowControl(transport), FlowControl(transport)
+    assert public(LightFlowControl) == public(FlowControl) | {name for name in vars(theirs) if name[0] != "_"}
+    for flow in (ours, theirs):
+        flow.pause_reading()
+        flow.pause_reading()
+        flow.pause_writing()
+        waiting = asyncio.create_task(flow.drain())
+        await asyncio.sleep(0)
+        assert (waiting.done(), flow.read_paused, flow.write_paused) == (False, True, True)
+        flow.resume_writing()
+        flow.resume_reading()
+        await waiting
+        await flow.drain()
+        assert (flow.read_paused, flow.write_paused) == (False, False)
+    assert transport.called == ["pause_reading", "resume_reading"] * 2
+
+
+class Transport:
+    """Keeps what was called of it."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+
+    def pause_reading(self) -> None:
+        self.called.append("pause_reading")
+
+    def resume_reading(self) -> None:
+        self.called.append("resume_reading")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from gatepost import __version__
 from gatepost.assembly.core import Core
 from gatepost.identity.account_links import AccountLinkOffers
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
 from gatepost.web.pages.admin.table import AdminPages
 from gatepost.web.pages.login_completion import LoginCompletion

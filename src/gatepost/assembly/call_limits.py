@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.limits import Rate
 from gatepost.web.site.limits import Limits

@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -17,6 +16,7 @@ from gatepost.configuration.sealing_keys import check_key_ring, make_key_ring, s
 from gatepost.configuration.settings import Settings
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.observability.audit_trail import AuditTrail
 from gatepost.stores.api_key_uses import ApiKeyUses
 from gatepost.stores.contract.store import Store

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.loading import TargetError
 from gatepost.configuration.settings import Settings
 from gatepost.extensions.authorization import CLIENT_CREDENTIALS, ENTERPRISE_MANAGED
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.fetching import system_trust
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.calls.request_state import RequestStateSeal

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.changes.pace import ChangePace
 from gatepost.stores.contract.wakeups import Wakeup, WakeupKind, Wakeups
 from gatepost.stores.signing_keys import SigningKeys

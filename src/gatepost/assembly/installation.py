@@ -8,7 +8,7 @@ import secrets
 import shlex
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost import __version__
@@ -26,7 +26,7 @@ from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.roles import Role
 from gatepost.identity.rules import TAKES
 from gatepost.identity.single_user import SingleUserProvider
-from gatepost.outbound.fetching import Fetcher
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL
 from gatepost.telemetry.catalogue import CONNECTIONS
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gatepost.assembly.external_tokens import External
     from gatepost.assembly.oauth import OAuth
     from gatepost.identity.auth_provider import AuthProvider
+    from gatepost.outbound.fetching import Fetcher
     from gatepost.web.resource.external_callers import ExternalCallers
 
 CLEAN_UP_SECONDS: Final = 1

@@ -12,10 +12,11 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.signals import stopping_at_signals
+from gatepost.late_dataclass import dataclass
 from gatepost.web.site.errors import RETRY_AFTER
 from gatepost.web.site.mounting import Mounted
 

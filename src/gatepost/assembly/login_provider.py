@@ -14,7 +14,6 @@ from gatepost.identity.provider import IdentityProvider, Surroundings, check_pro
 from gatepost.identity.second_steps import SecondSteps
 from gatepost.identity.single_user import OPERATOR, may_vouch
 from gatepost.oauth.audit import AuditEvent
-from gatepost.outbound.fetching import system_trust
 from gatepost.stores.contract.users import LOCAL, NOBODY, User
 
 if TYPE_CHECKING:
@@ -71,6 +70,7 @@ def second_steps_of(core: Core) -> SecondSteps:
 
 
 def _way_to(proxy: ForwardProxy | None, url: str) -> httpx2.AsyncBaseTransport:
+    from gatepost.outbound.fetching import system_trust  # noqa: PLC0415 - as below
     from gatepost.outbound.transport import way_to  # noqa: PLC0415 - nothing is fetched at the start
 
     return way_to(url, proxy, system_trust)

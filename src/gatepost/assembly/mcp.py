@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from gatepost.assembly.core import Core, proof_judge
 from gatepost.assembly.endpoints import Endpoint
 from gatepost.assembly.hearing import Hearing
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.resources import ProtectedResource
 from gatepost.server.caller_in_results import CallerInResults
 from gatepost.server.calls.cancellation import CancelScope

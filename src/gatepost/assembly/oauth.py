@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ from gatepost.configuration.client_file import keep_settings_clients, read_clien
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import SettingsError
 from gatepost.identity.provider import IdentityProvider
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.id_jag import PROFILE as ID_JAG_PROFILE
 from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
@@ -39,12 +40,12 @@ from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
 from gatepost.web.oauth.token_proofs import TokenProofs
-from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.routing import Route
 
 if TYPE_CHECKING:
     from gatepost.identity.upstream_tokens import UpstreamTokens
     from gatepost.web.oauth.grants.jwt_bearer import AssertedGrants
+    from gatepost.web.pages.rendering import Pages
 
 _STARTED_TOGETHER: Final = 60
 """Seconds between the first and the last worker of one start; a start after that voids the link of the one before."""

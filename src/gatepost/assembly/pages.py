@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatepost.assembly.admin import admin_pages
@@ -13,6 +12,7 @@ from gatepost.assembly.mcp import Resources
 from gatepost.identity.passkeys import RelyingParty, relying_party_id
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.roles import ADMIN
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.users import LOCAL, User

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -13,13 +12,13 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Scope
 
 from gatepost import __version__
-from gatepost.assembly.appearance import build_pages
+from gatepost.assembly.appearance import pages_for
 from gatepost.assembly.installation import Installation
 from gatepost.assembly.life import Life
 from gatepost.assembly.mcp import Resources
+from gatepost.late_dataclass import dataclass
 from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
-from gatepost.web.pages.rendering import Pages
 from gatepost.web.site.base_path import BasePath, WithWholePath
 from gatepost.web.site.errors import ErrorResponses
 from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests, names_us
@@ -35,6 +34,8 @@ from gatepost.web.site.served_app import ServedApp
 from gatepost.web.site.twins import Twins
 
 if TYPE_CHECKING:
+    from gatepost.assembly.core import Core
+    from gatepost.web.pages.rendering import Pages
     from gatepost.web.site.direct_app import DirectApp
 
 
@@ -50,12 +51,18 @@ class Site:
     """What one origin serves."""
 
     routes: tuple[Route, ...]
+    oauth_routes: Callable[[], tuple[Route, ...]]
+    """Builds the routes at which the authorization server answers programs, at the first call."""
     page_routes: Callable[[], tuple[Route, ...]]
     """Builds the routes of the pages at the first call, all of which are below `/oauth/`."""
     endpoints: Mapping[str, McpEndpoint]
     """By path, with and without a slash at the end."""
     applications: Mapping[str, ASGIApp]
     """By path, for all below it."""
+
+    def every_route(self) -> tuple[Route, ...]:
+        """Return the routes, those too that are built later."""
+        return (*self.routes, *self.oauth_routes(), *self.page_routes())
 
 
 def app_for(installation: Installation, *, announce: Callable[[str], None], hears_signals: bool = False) -> DirectApp:
@@ -85,22 +92,24 @@ def served_app_for(installation: Installation, *, announce: Callable[[str], None
 
 def _build(kind: Callable[..., AppT], installation: Installation, life: Life) -> AppT:
     core, deployment, name = installation.core, installation.core.deployment, installation.name
-    pages = build_pages(core, name)
+    pages = pages_for(core, name)
     landing = _landing(installation, pages)
-    common = (*pages.static_files.routes(), *ReferencePages(title=name).routes())
+    common = ReferencePages(title=name).routes()
     checks = HealthChecks({"store": core.store.check})
-    errors = ErrorResponses(error_page=pages.error_page, landing=landing.respond, random_bytes=core.random_bytes)
+    errors = _errors(core, pages, landing)
     limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
         oauth = installation.oauth
-        page_routes = cache(lambda: () if oauth is None else oauth.page_routes(origin, pages))
+        oauth_routes = cache(lambda: () if oauth is None else oauth.routes(origin))
+        page_routes = cache(lambda: _page_routes(installation, origin, pages()))
         resources = installation.resources
-        routes = _without_authorization_server(resources, origin) if oauth is None else oauth.routes(origin)
+        routes = _without_authorization_server(resources, origin) if oauth is None else ()
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         health = _health(installation, origin, checks).routes()
         public = resources.discovery(origin).routes()
-        return Site((*common, *health, *routes, *public), page_routes, endpoints, resources.applications(origin))
+        applications = resources.applications(origin)
+        return Site((*common, *health, *routes, *public), oauth_routes, page_routes, endpoints, applications)
 
     def is_taken(scope: Scope) -> bool:
         return app.has_route(scope)
@@ -113,7 +122,7 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
             mounts=site.applications,
             errors=errors,
             limits=limits,
-            later=("/oauth/", site.page_routes),
+            later=((_is_of_oauth, site.oauth_routes), (_is_below_oauth, site.page_routes)),
             waiting=core.waiting,
             telemetry=core.telemetry,
         )
@@ -134,12 +143,24 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
         life=life,
         ordinary=_ordinary(installation, main),
         layers=layers,
-        described=lambda: (*_described_endpoints(installation), *main.routes, *main.page_routes()),
+        described=lambda: (*_described_endpoints(installation), *main.every_route()),
         errors=errors,
         base_path=BasePath(None if deployment.is_any_loopback else deployment.base_path),
         request_ids=HttpRequestIds(core.addresses, core.random_bytes),
     )
     return app
+
+
+def _is_below_oauth(path: str) -> bool:
+    return path.startswith("/oauth/")
+
+
+def _is_of_oauth(path: str) -> bool:
+    """Say whether the authorization server may answer at a path: below `/oauth/`, or with a well-known document.
+
+    Documents about a resource stand below its own path as well (RFC 8615 has them at the root alone).
+    """
+    return _is_below_oauth(path) or "/.well-known/" in path
 
 
 def _ordinary(installation: Installation, main: Site) -> OrdinaryRequests:
@@ -165,7 +186,20 @@ def _without_authorization_server(resources: Resources, origin: str) -> tuple[Ro
     return resource_routes(resources.at(origin), servers)
 
 
-def _landing(installation: Installation, pages: Pages) -> LandingPage:
+def _errors(core: Core, pages: Callable[[], Pages], landing: LandingPage) -> ErrorResponses:
+    return ErrorResponses(
+        error_page=lambda request, **said: pages().error_page(request, **said),
+        landing=landing.respond,
+        random_bytes=core.random_bytes,
+    )
+
+
+def _page_routes(installation: Installation, origin: str, pages: Pages) -> tuple[Route, ...]:
+    oauth = installation.oauth
+    return (*pages.static_files.routes(), *(() if oauth is None else oauth.page_routes(origin, pages)))
+
+
+def _landing(installation: Installation, pages: Callable[[], Pages]) -> LandingPage:
     return LandingPage(
         pages=pages,
         origin=installation.core.deployment.public_url,

@@ -6,12 +6,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from gatepost import __version__
 from gatepost.configuration.deployment import host_and_port
 from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.seam import Telemetry
 
 if TYPE_CHECKING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from gatepost.assembly.core import Core
 from gatepost.assembly.imported_later import is_token_holder
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.principal import Principal

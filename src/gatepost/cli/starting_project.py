@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from gatepost import __version__
 from gatepost.cli.terminal import CommandRefused
 from gatepost.configuration.settings import UPSTREAM_PREFIX
 from gatepost.configuration.upstreams import KINDS_OF_LOGIN, needed_members
+from gatepost.late_dataclass import dataclass
 
 ACCOUNTS: Final = "accounts"
 TOKENS: Final = "tokens"

@@ -7,13 +7,14 @@ import hmac
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from gatepost.client.kept_tokens import RegisteredClient
 from gatepost.client.protection import Protection
 from gatepost.client.refusals import CallRefused
+from gatepost.late_dataclass import dataclass
 
 PATH: Final = "/callback"
 _HEAD_LIMIT: Final = 16 * 1024

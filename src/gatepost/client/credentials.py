@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Literal, Protocol, TypeGuard
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from gatepost.client.kept_tokens import RegisteredClient, TokenFiles, TokensOfSe
 from gatepost.client.protection import Challenge, Protection, protection_of
 from gatepost.client.refusals import CallRefused
 from gatepost.client.token_requests import RequestRefused, TokenRequests
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.issuer_documents import Transport
 from gatepost.outbound.named_hosts import NamedHosts, Resolve, resolve
 

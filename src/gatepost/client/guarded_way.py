@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import httpx2
 
 from gatepost.client.protection import origin_of
 from gatepost.client.refusals import CallRefused
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.issuer_documents import Transport
 from gatepost.outbound.named_hosts import NamedHosts
 

@@ -13,11 +13,12 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from gatepost.client.refusals import CallRefused
+from gatepost.late_dataclass import dataclass
 
 _PAUSE: Final = 0.05
 """Seconds between two looks whether another process is done."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gatepost.client.refusals import CallRefused, ServerAway
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.outbound.issuer_documents import Transport, UnexpectedStatus, json_at, metadata_of, server_url_in

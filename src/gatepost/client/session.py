@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import httpx2
@@ -14,6 +14,7 @@ import httpx2
 from gatepost.client.credentials import TokenSource
 from gatepost.client.protection import read_challenge
 from gatepost.client.refusals import CallRefused, ServerAway
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import names_this_machine
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.proxy import ForwardProxy

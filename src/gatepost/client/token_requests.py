@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from gatepost.client.kept_tokens import RegisteredClient
 from gatepost.client.protection import Protection
 from gatepost.client.refusals import CallRefused, ServerAway
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.issuer_documents import Transport
 
 if TYPE_CHECKING:

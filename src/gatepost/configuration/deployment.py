@@ -9,13 +9,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gatepost.configuration.observability_section import ObservabilitySettings
 from gatepost.configuration.sealing_keys import contents_of
 from gatepost.configuration.settings import Settings, SettingsError
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.urls import EXAMPLES, Location, StoreOptions, asks_for_password, locate
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,7 @@ from gatepost.configuration.sections import (
     RegistrationSettings,
     ServerSettings,
 )
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.sealing import is_key
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from gatepost.configuration.settings import UPSTREAM_PREFIX, SettingsError
 from gatepost.identity.upstream_login import AUTH_METHODS, UpstreamLogin
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import is_server_url
 
 _FLAGS: Final = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.display_text import display_text
 
 MAX_BODY: Final = 256 * 1024

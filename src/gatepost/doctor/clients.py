@@ -7,8 +7,10 @@ and public threads say, and were not run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Final
+
+from gatepost.late_dataclass import dataclass
 
 RECORDED: Final = "recorded"
 TOLD: Final = "told"

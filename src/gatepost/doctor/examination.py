@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from functools import partial
 from typing import Final
 
@@ -23,6 +23,7 @@ from gatepost.doctor.findings import Check, DoctorFinding, Severity, Step
 from gatepost.doctor.requester import Requester
 from gatepost.doctor.seen import Seen
 from gatepost.doctor.visit import BrowserVisit
+from gatepost.late_dataclass import dataclass
 
 STEPS: Final[Sequence[Step]] = (
     endpoint.STEP,

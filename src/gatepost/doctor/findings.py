@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from gatepost.doctor.clients import EVERYBODY
 from gatepost.doctor.seen import Seen
+from gatepost.late_dataclass import dataclass
 
 
 class Severity(StrEnum):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from gatepost.doctor.answers import NOT_ASKED, ProbeAnswer, split
 from gatepost.doctor.clients import PlayedClient
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import names_this_machine
 
 RESOURCE_WELL_KNOWN: Final = "/.well-known/oauth-protected-resource"

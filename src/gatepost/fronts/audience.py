@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.backend import SessionUser
@@ -17,6 +17,7 @@ from gatepost.fronts.changes import change_of
 from gatepost.fronts.held_calls import ANSWERED_WITH_QUESTIONS, HeldCall, Questions
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams, RequestId
 from gatepost.protocol.messages import Request
 from gatepost.server.changes.bus import Change, LocalChanges

@@ -17,9 +17,10 @@ HTTP); on stdio nothing says it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import RequestId
 from gatepost.resource.principal import Principal
 

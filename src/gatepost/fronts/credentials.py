@@ -7,10 +7,11 @@ CallersTokens   the access token that a login provider gave for the person who c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from gatepost.fronts.backend import SessionUser
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.upstream import NoPerson, UnknownUpstream, Upstream
 
 _BEARER: Final = "Bearer "

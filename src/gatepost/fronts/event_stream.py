@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stdio.streams import LineSplitter
 
 _LONGEST_PAUSE_DIGITS: Final = 9

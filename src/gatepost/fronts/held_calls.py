@@ -11,10 +11,11 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.callers import QUESTIONS, NotAnswered, is_declared
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InternalError, RequestId
 from gatepost.protocol.messages import Request
 from gatepost.protocol.modern import CLIENT_CAPABILITIES, LOG_LEVEL, LOG_LEVELS

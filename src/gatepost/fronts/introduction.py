@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gatepost.fronts.audience import Clients
 from gatepost.fronts.backend import Backend, BackendUnavailable
 from gatepost.fronts.held_calls import Questions
 from gatepost.fronts.session import BackendSession
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.versions import LATEST_HANDSHAKE
 from gatepost.server.calls.upstream import UnknownUpstream
 from gatepost.server.errors import ToolError

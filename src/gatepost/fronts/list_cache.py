@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.changes import KIND_OF
 from gatepost.fronts.raw_json import members_of, object_of
+from gatepost.late_dataclass import dataclass
 from gatepost.server.changes.bus import Change, ChangeKind
 
 LARGEST: Final = 512 * 1024

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.raw_json import decoded
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.header_values import (
     ANNOTATION,
     InvalidAnnotation,

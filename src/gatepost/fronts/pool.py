@@ -10,7 +10,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Coroutine, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.audience import Clients
@@ -22,6 +22,7 @@ from gatepost.fronts.session import BackendSession
 from gatepost.fronts.sharing import Sharing
 from gatepost.fronts.spares import Spares
 from gatepost.fronts.subscriptions import ServerSubscriptions
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InternalError
 from gatepost.protocol.messages import Request
 from gatepost.server.changes.bus import ChangeKind

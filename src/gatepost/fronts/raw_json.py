@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import RequestId
 from gatepost.protocol.json_encoding import encode
 

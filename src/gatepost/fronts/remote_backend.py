@@ -13,7 +13,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 import httpx2
@@ -34,6 +34,7 @@ from gatepost.fronts.remote_http import (
     refusal_body,
     whole_body,
 )
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.streamed import StreamedAnswer, StreamedWay
 from gatepost.protocol.errors import ApplicationError, RequestId
 

@@ -6,7 +6,6 @@ No redirect is followed, no cookie kept, and nothing of a client's own request i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
@@ -15,6 +14,7 @@ import httpx2
 from gatepost.fronts.backend import SessionUser
 from gatepost.fronts.credentials import Credentials
 from gatepost.fronts.event_stream import MessageTooLong
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.streamed import StreamedAnswer, StreamedWay
 
 MESSAGE_LIMIT: Final = 32 * 1024 * 1024

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from gatepost.fronts.backend import BackendLost, BackendUnavailable, Link, Outgo
 from gatepost.fronts.callers import PROGRESS, Caller, NotAnswered, unknown_here
 from gatepost.fronts.changes import change_of
 from gatepost.fronts.raw_json import Answer, NotAMessage, ServerNotification, ServerRequest, decoded, read_message
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ApplicationError, RequestId
 from gatepost.protocol.json_encoding import encode
 

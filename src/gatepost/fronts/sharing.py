@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal, get_args
+
+from gatepost.late_dataclass import dataclass
 
 Share = Literal["session", "user", "all"]
 """Who shares one session with the server: nobody; what one user opens; everybody."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gatepost.fronts.backend import Backend, BackendUnavailable
 from gatepost.fronts.callers import Caller
 from gatepost.fronts.raw_json import ServerNotification
 from gatepost.fronts.session import BackendSession
+from gatepost.late_dataclass import dataclass
 
 logger = logging.getLogger("gatepost.front")
 

@@ -14,11 +14,12 @@ import os
 import signal
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, cast
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable, Outgoing, Receiver, SessionUser
 from gatepost.fronts.user_name import USER, name_of
+from gatepost.late_dataclass import dataclass
 from gatepost.stdio.streams import LineSplitter
 
 LINE_LIMIT: Final = 32 * 1024 * 1024

@@ -10,12 +10,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable
 from gatepost.fronts.introduction import Silent
 from gatepost.fronts.session import BackendSession
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ApplicationError
 from gatepost.protocol.messages import Request
 from gatepost.server.calls.exchange import Exchange

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from gatepost.identity.usernames import canonical_username
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.account_links import AccountLink, AccountLinkStore
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint

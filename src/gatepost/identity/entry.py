@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from gatepost.identity.asking import LoginProviderFailed, ask
 from gatepost.identity.provider import Identity, LoginRefused
 from gatepost.identity.rules import Rule, identity_of, read_rule
 from gatepost.identity.single_user import OPERATOR
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import LOCAL, Person, User
 from gatepost.wording.phrase import Phrase
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.passkeys import Passkey
 from gatepost.stores.contract.users import User
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.wording.phrase import Words

@@ -11,13 +11,13 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from gatepost.identity.provider import Identity
 from gatepost.identity.rules import Rule, identity_of, read_rule
 from gatepost.identity.single_user import OPERATOR
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import Person, User
 
 ADMIN: Final = "admin"

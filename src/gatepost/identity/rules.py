@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
 from gatepost.identity.canonical import canonical_address, canonical_domain, canonical_name, canonical_text
 from gatepost.identity.provider import Identity
 from gatepost.identity.usernames import UsernameRefused, canonical_username
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import LOCAL, Person, User
 
 EVERYBODY: Final = "*"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 
 from gatepost.identity.one_time_codes import (
@@ -18,6 +18,7 @@ from gatepost.identity.one_time_codes import (
     recovery_fingerprint,
     typed_digits,
 )
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.browser_sessions import BrowserSession
 from gatepost.stores.contract.second_steps import SecondStep, SecondStepStore
 from gatepost.stores.contract.users import User

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+
+from gatepost.late_dataclass import dataclass
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,16384}")
 """What fits into a header and cannot end it; RFC 6750 section 2.1 has fewer characters."""

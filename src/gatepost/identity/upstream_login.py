@@ -13,7 +13,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import quote_plus, urlsplit
 
@@ -29,6 +29,7 @@ from gatepost.identity.provider import (
     Surroundings,
 )
 from gatepost.identity.token_holder import TOTAL_SECONDS, TokenHolder, shown
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.stores.contract.users import User

@@ -17,12 +17,13 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from gatepost.identity.provider import Identity
 from gatepost.identity.token_holder import TOTAL_SECONDS, TokenHolder
 from gatepost.identity.token_set import TokensEnded, TokenSet, TokensUnavailable
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.upstream_tokens import KeptTokens, UpstreamTokenStore

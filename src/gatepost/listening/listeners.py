@@ -12,11 +12,11 @@ import os
 import socket
 import stat
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from gatepost.configuration.settings import SettingsError
+from gatepost.late_dataclass import dataclass
 
 Address: TypeAlias = tuple[str, int] | str
 """Host and port, or the path of a Unix socket."""

@@ -10,9 +10,11 @@ import json
 import os
 import secrets
 from collections.abc import MutableMapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any, Final, Literal
+
+from gatepost.late_dataclass import dataclass
 
 RELOAD_VARIABLE: Final = "GATEPOST_RELOAD"
 """The environment variable by which a process knows that it is one of a server that is reloaded."""

@@ -17,11 +17,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from gatepost.configuration.settings import SettingsError
+from gatepost.late_dataclass import dataclass
 from gatepost.listening import WORKER_VARIABLE
 from gatepost.listening.accepting import ConnectionCounts, new_counts
 from gatepost.listening.listeners import Where, own_listener

@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gatepost.listening.fast_path import UvicornFastPath
+from gatepost.listening.flow_control import LightFlowControl
 from gatepost.listening.framing import FramedConnection
 from gatepost.listening.write_coalescing import CoalescingTransport
 from gatepost.web.site.front_door import FAST_PATH
 
 logger = logging.getLogger("gatepost.web")
+
+_NOTHING_WAITS: Final = cast("deque[tuple[RequestResponseCycle, Any]]", ())
+"""The pipeline of a connection on which no request was sent ahead; a tuple, so that none is ever lost in it."""
 
 
 class _TooManyWaiting(Exception):
@@ -59,6 +64,9 @@ class TimedConnection(FramedConnection):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin the time that the first head may take."""
         super().connection_made(transport)
+        # An idle connection holds no more than it has to: an empty deque takes 640 bytes, as does one in an Event.
+        self.flow = LightFlowControl(transport)  # type: ignore[assignment]  # it is one but for its class
+        self.pipeline = _NOTHING_WAITS
         self.transport = CoalescingTransport(transport, self.loop)  # type: ignore[assignment]  # it is one but for its class
         self._expect()
 
@@ -95,12 +103,14 @@ class TimedConnection(FramedConnection):
         """Bound the pipeline, and leave the fast path in the scope."""
         if self.sets_offer_aside():
             return
-        earlier = self.cycle
+        earlier: RequestResponseCycle | None = self.cycle  # None before the first
+        if self.pipeline is _NOTHING_WAITS and earlier is not None and not earlier.response_complete:
+            self.pipeline = deque()
         super().on_headers_complete()
         if self.pipeline:
             if len(self.pipeline) > self.most_waiting:
                 raise _TooManyWaiting
-            self._earlier = [cycle for cycle in (*self._earlier, earlier) if not cycle.response_complete]
+            self._earlier = [cycle for cycle in (*self._earlier, earlier) if cycle and not cycle.response_complete]
         self._is_in_body = True
         # Trailers come under the same names and are no headers (RFC 9110 section 6.5.1); the request has its list.
         self.headers = []

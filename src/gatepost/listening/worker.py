@@ -16,10 +16,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.listening import WORKER_VARIABLE
 from gatepost.listening.accepting import ConnectionCounts, SharedListener
 from gatepost.listening.listeners import Address

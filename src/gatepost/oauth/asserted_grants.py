@@ -8,9 +8,9 @@ federation). Each is for this server alone, for a short time, and counts once.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import InvalidGrant
 from gatepost.oauth.reasons import Reason
 

@@ -6,10 +6,10 @@ identifiers of ours and nothing that a stranger typed; no secret, and no name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 
 

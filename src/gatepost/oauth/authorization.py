@@ -7,10 +7,10 @@ those errors end in a local page; after that every refusal goes back to the clie
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import quote
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.dpop import requested_thumbprint
 from gatepost.oauth.errors import (
     InvalidRequest,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import InvalidClient
 from gatepost.oauth.reasons import Reason
 from gatepost.tokens.client_keys import Key, KeyUnknown, SignatureInvalid, unverified_claims, verified_claims

@@ -11,9 +11,10 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote_to_bytes
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.client_assertions import ASSERTION_TYPE, asserted_client
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 from gatepost.oauth.reasons import Reason

@@ -12,8 +12,8 @@ scheme, under any name, so the client's identity is not assured (RFC 8252 sectio
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.records import AuthorizationTransaction
 from gatepost.oauth.redirect_uris import is_loopback
 

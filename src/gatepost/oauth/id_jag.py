@@ -6,9 +6,9 @@ draft-ietf-oauth-identity-assertion-authz-grant sections 3 and 4.4; MCP's enterp
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import LONGEST_ID_JAG, GrantAssertion, check_assertion, invalid
 from gatepost.oauth.dpop import key_wrong
 from gatepost.oauth.errors import InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient

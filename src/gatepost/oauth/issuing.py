@@ -7,9 +7,10 @@ both, so only a client that says it cannot refresh goes without.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint

@@ -9,8 +9,9 @@ before the clock stepped back, and counts as `period` from now.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 MICROSECONDS: Final = 1_000_000
 

@@ -8,8 +8,9 @@ could not get any more.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import JWT_BEARER
 from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import InvalidClientMetadata

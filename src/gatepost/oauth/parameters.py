@@ -7,9 +7,9 @@ disagree about what a request said.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.reasons import Reason
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 
 class AutoApprove(Enum):

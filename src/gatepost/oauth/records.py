@@ -6,9 +6,11 @@ All times are whole seconds UTC (Unix time). Everything called `…_fingerprint`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any
+
+from gatepost.late_dataclass import dataclass
 
 
 class ClientOrigin(StrEnum):

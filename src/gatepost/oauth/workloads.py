@@ -7,9 +7,10 @@ client that the rule names.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import JWT_BEARER, LONGEST_WORKLOAD, GrantAssertion, check_assertion
 from gatepost.oauth.errors import InvalidGrant
 from gatepost.oauth.reasons import Reason

@@ -15,10 +15,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypedDict, TypeVar, Unpack
 
 from gatepost.coroutines import repeating
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome, event_id
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.audit import AuditStore

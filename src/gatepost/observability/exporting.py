@@ -10,7 +10,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from gatepost.late_dataclass import dataclass
 from gatepost.observability.open_telemetry import OpenTelemetry
 from gatepost.telemetry.catalogue import WORKER_LABEL
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as contexts
@@ -18,6 +17,7 @@ from opentelemetry.metrics import Observation
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry import conventions
 from gatepost.telemetry.catalogue import METRICS, OPERATION_DURATION, Kind, Metric
 from gatepost.telemetry.seam import NO_LABELS, Begun, Ended, Figures, Labels

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.client_documents import (
     MAX_DOCUMENT,
     check_document_url,

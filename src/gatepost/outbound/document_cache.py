@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Generic, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import OAuthError
 from gatepost.oauth.fetched_urls import host_of
 from gatepost.outbound.fetching import FetchFailed

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 from gatepost.outbound.fetching import Fault, Fetched, Fetcher, FetchFailed
 from gatepost.outbound.proxy import ForwardProxy

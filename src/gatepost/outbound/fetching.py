@@ -18,10 +18,10 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.fetched_urls import host_of
 from gatepost.outbound.addresses import is_local_name, is_loopback, is_public
 from gatepost.outbound.proxy import ForwardProxy

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.addresses import is_server_url
 from gatepost.outbound.fetching import TOTAL_SECONDS, FetchFailed
 

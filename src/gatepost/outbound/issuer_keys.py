@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.document_cache import Loaded
 from gatepost.outbound.fetching import FetchFailed
 from gatepost.tokens.client_keys import Key

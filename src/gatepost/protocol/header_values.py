@@ -9,9 +9,9 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import HeaderMismatch
 
 ANNOTATION: Final = "x-mcp-header"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol import strict_json
 from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, RequestId
 from gatepost.protocol.json_encoding import encode, whole_text

@@ -8,7 +8,8 @@ revisions it asks the table below and never compares version strings; the shapes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from gatepost.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, eq=False)

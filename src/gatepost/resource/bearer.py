@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.opaque import SecretKind, looks_like
 
 MAX_TOKEN_LENGTH = 2048

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Protocol, runtime_checkable
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource import bearer
 from gatepost.resource.bearer import TokenRefused
 from gatepost.resource.principal import API_KEY_SUBJECT

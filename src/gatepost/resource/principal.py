@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 API_KEY_SUBJECT: Final = "api-key"
 """Subject and client of callers that use the operator's static API key."""

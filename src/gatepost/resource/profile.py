@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
+
+from gatepost.late_dataclass import dataclass
 
 LONGEST_PROFILE: Final = 16 * 1024
 """Bytes of the text that is kept. A directory names some two hundred groups at most, which are half of this."""

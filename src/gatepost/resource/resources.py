@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.dpop import SIGNING_ALGORITHMS
 from gatepost.wording.phrase import Words
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 MANY: Final = 6
 """So many scopes can be taken in at a glance; more are put in groups even where nobody has named any."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.scope_needs import all_of, to_ask_for
 
 _MOST_PROBLEMS = 10

@@ -15,9 +15,10 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ApplicationError, InternalError, MethodNotFound
 from gatepost.protocol.handshake import initialize_result
 from gatepost.protocol.messages import Notification, Request

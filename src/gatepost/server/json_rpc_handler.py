@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.scope_map import ScopeMap
 from gatepost.server.objections import objection_to
 

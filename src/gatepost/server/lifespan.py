@@ -6,9 +6,10 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.declared.signature import describe_function
 
 _NOTHING: Final[Mapping[str, Any]] = {}

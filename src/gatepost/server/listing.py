@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.modern import LIST_FRESHNESS_MS, finish_result

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from typing import Any, Final
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidJsonRpcRequest, ProtocolError, is_defined
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision

@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.uris import normal_form
 from gatepost.server.changes.bus import Change, ChangeBus, ChangeKind
 from gatepost.server.declared.declaration import Declaration, Origin

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.messages import Notification, Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.scope_map import LISTS, ScopeMap

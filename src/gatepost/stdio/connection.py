@@ -8,9 +8,10 @@ import logging
 import secrets
 import time
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol import eras, handshake, modern
 from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest, ProtocolError, RequestId
 from gatepost.protocol.messages import (

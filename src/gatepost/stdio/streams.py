@@ -13,8 +13,10 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
+
+from gatepost.late_dataclass import dataclass
 
 _CHUNK: Final = 64 * 1024
 _CHUNKS_AHEAD: Final = 16

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gatepost.coroutines import repeating
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKey, ApiKeyStore
 from gatepost.stores.contract.errors import StoreUnavailable
 

@@ -11,10 +11,11 @@ import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, field
 from functools import partial
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.leases import LeaseStore
 from gatepost.stores.contract.store import Store

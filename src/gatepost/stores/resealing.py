@@ -6,10 +6,10 @@ Each value is written in a step of its own. Whoever is interrupted begins again,
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 from gatepost.stores.second_steps import reseal_step

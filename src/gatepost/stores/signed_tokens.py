@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.issuing import SIGNED_TOKEN_TYPE, SignAccessToken, access_token_claims
 from gatepost.oauth.records import Grant
 from gatepost.resource import bearer

@@ -7,8 +7,9 @@ that keeps to the cache headers of the JWKS has seen it. The old key is publishe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.keys import KeyStore, SealedSigningKey
 from gatepost.tokens.opaque import RandomBytes

@@ -6,9 +6,10 @@ It opens in its own row alone: whose it is, at which provider, of which issuer a
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.upstream_tokens import KeptTokens, UpstreamTokenStore
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.tokens.sealing import KeyRing

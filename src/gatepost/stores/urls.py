@@ -6,11 +6,11 @@ A backend of another kind is a line in `BACKENDS`. Its driver is imported when a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.contract.store import Store
 
@@ -71,7 +71,10 @@ class StoreBackend:
     """Whether it is a server that asks for one."""
 
 
-def locate(url: str, options: StoreOptions = StoreOptions()) -> Location:
+_NO_OPTIONS: Final = StoreOptions()
+
+
+def locate(url: str, options: StoreOptions = _NO_OPTIONS) -> Location:
     """Read a store's URL.
 
     Raises:

@@ -6,10 +6,10 @@ client sent is none of them, and neither is who somebody is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry import conventions
 
 

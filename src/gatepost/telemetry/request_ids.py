@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
+
+from gatepost.late_dataclass import dataclass
 
 RequestState: TypeAlias = MutableMapping[str, Any]
 """What lives as long as one request, such as an ASGI scope."""

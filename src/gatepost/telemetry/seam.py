@@ -7,9 +7,9 @@ what is wrapped is not wrapped where there is none, so that a call costs nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.catalogue import Metric
 
 Labels: TypeAlias = Mapping[str, str]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.issuing import mint_tokens
 from gatepost.oauth.records import Client as RegisteredClient
 from gatepost.oauth.records import Grant as GrantRecord

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from html.parser import HTMLParser
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 _EMPTY: Final = frozenset({"input", "link", "meta", "br", "hr", "img"})
 """Elements without an end."""

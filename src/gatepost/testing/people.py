@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final
 
 from gatepost.assembly.installation import Installation
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.single_user import OperatorNamedProvider
 from gatepost.identity.usernames import canonical_username
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.tokens.opaque import identifier

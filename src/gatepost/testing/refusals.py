@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import httpx2
+
+from gatepost.late_dataclass import dataclass
 
 _PARAMETER: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _REFUSED: Final = frozenset({401, 403})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import httpx2
@@ -15,6 +15,7 @@ from gatepost.assembly.imported_later import is_direct_app
 from gatepost.assembly.site import app_for
 from gatepost.configuration.deployment import MCP_PATH
 from gatepost.configuration.settings import Settings, load_settings
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.profile import Profile
 from gatepost.testing.asgi_transport import StreamedASGITransport
 from gatepost.testing.browser import Browser

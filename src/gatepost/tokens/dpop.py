@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.client_keys import ALGORITHMS, KeysInvalid, read_keys, unique_members
 from gatepost.tokens.opaque import base64url
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.opaque import RandomBytes, base64url
 from gatepost.tokens.sealing import KeyRing, SealBroken
 

@@ -17,10 +17,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from gatepost.late_dataclass import dataclass
 from gatepost.tokens.client_keys import unique_members
 from gatepost.tokens.opaque import RandomBytes, base64url
 

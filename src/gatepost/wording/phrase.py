@@ -12,8 +12,9 @@ A per cent sign is written twice, as in every gettext text of this kind.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from gatepost.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, init=False)

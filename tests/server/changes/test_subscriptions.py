@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -295,3 +296,66 @@ def test_capabilities_say_which_notifications_go_with_them() -> None:
         "resources": {"listChanged": True, "subscribe": True},
         "completions": {},
     }
+
+
+class QuickExchange(ClientExchange):
+    """A client that can be sent messages without waiting, as long as it reads."""
+
+    def send_at_once(self, message: bytes) -> bool:
+        if not self.reads.is_set():
+            return False
+        told = json.loads(message)
+        self.heard.append({"method": told["method"], **told["params"]})
+        return True
+
+
+async def test_what_is_sent_at_once_is_what_is_sent_otherwise() -> None:
+    world = World()
+    asked = {"toolsListChanged": True, "resourceSubscriptions": ["Note://null"]}
+    quick, usual = QuickExchange(), ClientExchange()
+    for exchange in (quick, usual):
+        await world.prepare(asked, exchange=exchange).begin(exchange.end)
+
+    for change in (Change("tools"), Change("resource", uri="note://null"), Change("prompts")):
+        world.bus.publish(change)
+    await settle()
+
+    assert quick.heard == usual.heard
+    assert [heard["method"] for heard in quick.heard[1:]] == [
+        "notifications/tools/list_changed",
+        "notifications/resources/updated",
+    ]
+
+
+async def test_who_is_slow_to_read_gets_changes_in_order_and_once() -> None:
+    world, exchange = World(), QuickExchange()
+    await world.prepare({"toolsListChanged": True, "promptsListChanged": True}, exchange=exchange).begin(exchange.end)
+
+    exchange.reads.clear()
+    for kind in ("tools", "prompts", "tools"):
+        world.bus.publish(Change(kind))
+        await settle()
+    exchange.reads.set()
+    world.bus.publish(Change("prompts"))
+    await settle()
+
+    assert [heard["method"].split("/")[1] for heard in exchange.heard[1:]] == ["tools", "prompts", "tools", "prompts"]
+
+
+async def test_a_change_reaches_all_in_turns_and_the_next_one_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatepost.server.changes.subscriptions.OFFERED_AT_ONCE", 2)
+    world = World()
+    exchanges = [QuickExchange() for _ in range(5)]
+    begun = [world.prepare({"toolsListChanged": True, "promptsListChanged": True}, exchange=each) for each in exchanges]
+    for subscription, exchange in zip(begun, exchanges, strict=True):
+        await subscription.begin(exchange.end)
+
+    world.bus.publish(Change("tools"))
+    await asyncio.sleep(0)
+    assert [len(each.heard) - 1 for each in exchanges] == [1, 1, 0, 0, 0]
+    begun[4].leave()
+    world.bus.publish(Change("prompts"))
+    await settle()
+
+    told = [[heard["method"].split("/")[1] for heard in each.heard[1:]] for each in exchanges]
+    assert told == [["tools", "prompts"]] * 4 + [[]]

@@ -10,11 +10,11 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.cli.terminal import CommandRefused, printable
+from gatepost.late_dataclass import dataclass
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult

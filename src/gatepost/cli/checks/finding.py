@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from gatepost.late_dataclass import dataclass
 
 Mark: TypeAlias = Literal["ok", "note", "wrong", "skipped"]
 """`wrong` keeps the server from serving, or from being reached; `note` does not; `skipped` was not looked at."""

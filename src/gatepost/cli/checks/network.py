@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from gatepost.cli.checks.finding import Finding
 from gatepost.configuration.deployment import Deployment, host_and_port, is_loopback_host
 from gatepost.configuration.forward_proxy import forward_proxy
 from gatepost.configuration.settings import Settings
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.fetching import TOTAL_SECONDS, Fault, FetchFailed, system_trust
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +23,7 @@ from urllib.parse import quote
 
 from gatepost.extensions.skills.frontmatter import Frontmatter, InvalidFrontmatter, read_frontmatter
 from gatepost.extensions.skills.media_types import MARKDOWN, described
+from gatepost.late_dataclass import dataclass
 
 MAIN: Final = "SKILL.md"
 MOST_FILES: Final = 512  # SEP-2640, "Limits"

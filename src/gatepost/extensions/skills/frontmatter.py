@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import yaml  # type: ignore[import-untyped]  # it has no stubs; what comes from it is looked at below
+
+from gatepost.late_dataclass import dataclass
 
 _BLOCK: Final = re.compile(r"---\r?\n(.*?\n)---(?:\r?\n|\Z)", re.DOTALL)
 _LONGEST: Final = 16_384

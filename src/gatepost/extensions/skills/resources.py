@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from gatepost.extensions.skills.folder import (
     survey,
     uri_of,
 )
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.scope_needs import ScopeNeeds
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.changes.bus import Change

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Generic, TypeVar
 
 from gatepost.fronts.merging.part import Part
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ProtocolError
 
 T = TypeVar("T")

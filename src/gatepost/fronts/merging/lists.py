@@ -7,10 +7,10 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gatepost.fronts.raw_json import entries_of, members_of, object_of
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.modern import SERVER_INFO
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from gatepost.fronts.merging.asking import Answers, code_of, first_error
@@ -11,6 +10,7 @@ from gatepost.fronts.merging.lists import Change, Page, cursors_in, merged_page,
 from gatepost.fronts.merging.names import Names
 from gatepost.fronts.merging.part import Part
 from gatepost.fronts.merging.uris import Uris
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InternalError, MethodNotFound
 from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.messages import Request

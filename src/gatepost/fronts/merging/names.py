@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from gatepost.late_dataclass import dataclass
 
 P = TypeVar("P")
 

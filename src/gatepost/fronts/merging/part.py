@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.backend import BackendLost, BackendUnavailable
 from gatepost.fronts.target import FrontTarget
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ApplicationError, InternalError
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
+
+from gatepost.late_dataclass import dataclass
 
 P = TypeVar("P")
 Questions = Mapping[str, Mapping[str, Any]]

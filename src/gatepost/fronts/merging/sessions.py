@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.merging.part import Part
 from gatepost.fronts.merging.progress_tokens import ProgressTokens
 from gatepost.fronts.raw_json import decoded
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams, ProtocolError
 from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.messages import Notification, Request, notification

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from gatepost.fronts.merging.part import Part
 from gatepost.fronts.raw_json import decoded
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.json_encoding import encode
 from gatepost.protocol.messages import Request
 from gatepost.server.calls.callers import user_of

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Generic, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.uris import normal_form
 
 P = TypeVar("P")

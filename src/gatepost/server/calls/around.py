@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.context import Context
 
 CallKind = Literal["tool", "resource", "prompt", "list"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.principal import Principal
 from gatepost.resource.profile import Profile
 

@@ -10,11 +10,12 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CoroutineType
 from typing import Any, Final, TypeVar
 
 from gatepost.coroutines import resume
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import ProtocolError
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.errors import InsufficientScope

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ import orjson
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams
 from gatepost.server.calls.elicitation_schema import check_form, form_of_model, problems
 

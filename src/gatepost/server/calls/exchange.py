@@ -124,6 +124,11 @@ class Exchange:
     async def send(self, message: bytes) -> None:
         """Send a JSON-RPC message, as `notify` does."""
 
+    def send_at_once(self, message: bytes) -> bool:
+        """Send a JSON-RPC message if nothing has to be waited for; say whether it was sent. In the event loop."""
+        del message
+        return False
+
     def post_message(self, message: bytes) -> None:
         """Send a JSON-RPC message, as `post` does."""
 

@@ -10,11 +10,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import MethodNotFound
 from gatepost.protocol.messages import Response, notification, request_message
 from gatepost.server.calls.callers import user_of

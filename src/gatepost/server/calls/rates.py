@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import blake2b
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import Rate, Use, take
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.callers import user_of

@@ -14,9 +14,10 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.resource.principal import Principal

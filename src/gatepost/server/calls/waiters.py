@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 
 HEARD_TIMES: Final = 5

@@ -11,10 +11,12 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError as CancelledWait
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, TypeVar, cast
 
 from anyio import CapacityLimiter, WouldBlock, to_thread
+
+from gatepost.late_dataclass import dataclass
 
 T = TypeVar("T")
 

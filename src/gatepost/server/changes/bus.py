@@ -12,8 +12,9 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+from gatepost.late_dataclass import dataclass
 
 ChangeKind = Literal["tools", "prompts", "resources", "resource"]
 """A list that changed, or the one resource that did."""

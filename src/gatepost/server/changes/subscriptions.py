@@ -14,11 +14,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidJsonRpcRequest, InvalidParams, RequestId
-from gatepost.protocol.messages import Request
+from gatepost.protocol.json_encoding import encode
+from gatepost.protocol.messages import Request, notification
 from gatepost.protocol.modern import finish_result
 from gatepost.protocol.uris import normal_form
 from gatepost.server.calls.callers import user_of
@@ -27,6 +29,8 @@ from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
+OFFERED_AT_ONCE: Final = 500
+"""To so many a change is sent in one turn of the event loop: a few milliseconds, for which others wait."""
 MOST_OPEN: Final = 10_000
 """Subscriptions of one server in one process."""
 MOST_PER_CALLER: Final = 64
@@ -36,6 +40,7 @@ MOST_URIS: Final = 1_000
 MOST_URI_CHARACTERS: Final = 256 * 1024
 """Characters that their URIs have together; they are kept for as long as the stream is open."""
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _LISTS: Final = ("tools", "prompts", "resources")
 
 End = Callable[[dict[str, Any]], Awaitable[None]]
@@ -104,7 +109,9 @@ class Subscriptions:
                 watched.setdefault(normal_form(uri) or uri, uri)
         if watched:
             honoured["resourceSubscriptions"] = list(watched.values())
-        subscription = Subscription(self, request.id, request.params, exchange, honoured, watched)
+        # Kept for as long as the stream is open, so only for who wants them.
+        params = _NOTHING if self.on_change is None else request.params
+        subscription = Subscription(self, request.id, params, exchange, honoured, watched or _NOTHING)
         self._check_room(subscription.user)
         return subscription
 
@@ -145,8 +152,40 @@ class Subscriptions:
             raise TooManySubscriptions(f"At most {self.most_per_caller} subscriptions may be open at once.")
 
     def _offer(self, change: Change) -> None:
-        for subscription in self._open:
-            subscription.offer(change)
+        self._offer_some(ToldChange(change), list(self._open))
+
+    def _offer_some(self, told: ToldChange, listening: list[Subscription], begin: int = 0) -> None:
+        end = begin + OFFERED_AT_ONCE
+        for subscription in listening[begin:end]:
+            if subscription in self._open:  # still
+                subscription.tell(told)
+        if end < len(listening):
+            # Others are served in between. The next change comes behind this one for all, since it takes turns too.
+            asyncio.get_running_loop().call_soon(self._offer_some, told, listening, end)
+
+
+class ToldChange:
+    """A change on its way to many subscriptions: the bytes of its notification are built once for all."""
+
+    __slots__ = ("_parts", "change", "list_name")
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self.list_name = f"{change.kind}ListChanged"
+        self._parts: dict[str | None, tuple[bytes, bytes]] = {}
+        """What stands before and behind the subscription's id, by the URI as the client spells it."""
+
+    def message_to(self, subscription_id: RequestId, watched: Mapping[str, str]) -> bytes:
+        """Return the notification to one subscription; `watched` as of `Change.notification`."""
+        change = self.change
+        spelt = None if change.uri is None else watched[change.uri]
+        parts = self._parts.get(spelt)
+        if parts is None:
+            method, params = change.notification(watched)
+            # The first null is the id's: before it there are constants alone.
+            before, _, behind = notification(method, _tagged(None, params)).partition(b"null")
+            parts = self._parts[spelt] = before, behind
+        return b"%b%b%b" % (parts[0], encode(subscription_id), parts[1])
 
 
 @dataclass(slots=True, eq=False)
@@ -156,7 +195,7 @@ class Subscription:
     _all: Subscriptions
     id: RequestId
     params: Mapping[str, Any]
-    """Those of its request."""
+    """Those of its request; empty where nobody is told which are open (`Subscriptions.on_change`)."""
     exchange: Exchange
     """Notifications go there."""
     _honoured: dict[str, Any]
@@ -185,7 +224,7 @@ class Subscription:
         self._all.add(self)
         self._end = end
         # Changes while the acknowledgement is under way are kept: nothing may come before it, and nothing be lost.
-        acknowledged = self._tagged({"notifications": self._honoured})
+        acknowledged = _tagged(self.id, {"notifications": self._honoured})
         await self.exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
         self._is_begun = True
         if self._waiting:
@@ -193,12 +232,17 @@ class Subscription:
 
     def offer(self, change: Change) -> None:
         """Notify the client of a change, if it asked for that kind and may know of it. Only in the event loop."""
-        if change.kind == "resource":
-            is_wanted = change.uri in self._watched
-        else:
-            is_wanted = f"{change.kind}ListChanged" in self._honoured
+        self.tell(ToldChange(change))
+
+    def tell(self, told: ToldChange) -> None:
+        """Do as `offer`, for a change that many are told of."""
+        change = told.change
+        is_wanted = change.uri in self._watched if change.kind == "resource" else told.list_name in self._honoured
         granted = self.exchange.granted
         if not is_wanted or not (granted is None or change.scopes <= granted):
+            return
+        is_idle = self._is_begun and self._task is None and not self._waiting
+        if is_idle and self.exchange.send_at_once(told.message_to(self.id, self._watched)):
             return
         # While the client is slow to read, a second change of the same thing is the first one to it.
         self._waiting[change.kind, change.uri] = change
@@ -227,15 +271,16 @@ class Subscription:
         try:
             while self._waiting:
                 method, params = self._waiting.pop(next(iter(self._waiting))).notification(self._watched)
-                await self.exchange.notify(method, self._tagged(params))
+                await self.exchange.notify(method, _tagged(self.id, params))
         except OSError:
             # The client is gone; whoever waits for that will say so.
             self._waiting.clear()
         finally:
             self._task = None
 
-    def _tagged(self, params: dict[str, Any]) -> dict[str, Any]:
-        return {"_meta": {SUBSCRIPTION_ID: self.id}, **params}
+
+def _tagged(subscription_id: RequestId | None, params: dict[str, Any]) -> dict[str, Any]:
+    return {"_meta": {SUBSCRIPTION_ID: subscription_id}, **params}
 
 
 def with_notifications(capabilities: Mapping[str, Any]) -> dict[str, Any]:

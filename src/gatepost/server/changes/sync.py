@@ -13,9 +13,10 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, get_args
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.scope_needs import all_of, any_of, groups_of
 from gatepost.server.changes.bus import Change, ChangeBus, ChangeKind, LocalChanges
 from gatepost.stores.contract.changes import ChangeStore

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from itertools import islice
 from types import NoneType
 from typing import Any, Final
@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pydantic_core import ValidationError
 from typing_extensions import is_typeddict
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.declared.argument_errors import described, invalid_arguments

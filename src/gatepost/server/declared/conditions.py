@@ -7,9 +7,9 @@ import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import Rate
 from gatepost.server.calls.callers import ANONYMOUS
 from gatepost.server.calls.context import Context

@@ -11,12 +11,12 @@ import inspect
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NotRequired, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.json_encoding import whole_text
 from gatepost.resource.scope_needs import ScopeNeeds, all_of
 from gatepost.server.calls.callers import ANONYMOUS

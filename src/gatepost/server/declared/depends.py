@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.errors import ToolDefinitionError
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Any, Final, get_origin
 
 import orjson
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.declared.argument_errors import described, invalid_arguments
 from gatepost.server.declared.lenient_arguments import read_leniently
 from gatepost.server.declared.signature import Signature

@@ -7,11 +7,12 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.context import Context
 from gatepost.server.calls.worker_threads import run_in_thread
 from gatepost.server.declared.signature import Dependency, Signature

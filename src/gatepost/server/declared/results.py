@@ -12,7 +12,6 @@ import re
 import sys
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Never, NoReturn, Union, get_args, get_origin
 
 import orjson
@@ -25,6 +24,7 @@ from pydantic_core import (
     to_jsonable_python,
 )
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.json_encoding import encode, made_whole, whole_text
 from gatepost.server.declared.argument_errors import described
 from gatepost.server.errors import InvalidResult, ToolDefinitionError

@@ -8,11 +8,11 @@ import sys
 import types
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
 
 from pydantic import Field
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.context import Context
 from gatepost.server.declared.depends import depends_in
 from gatepost.server.declared.docstrings import Documentation, read_docstring

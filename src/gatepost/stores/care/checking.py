@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.care.paging import pages
 from gatepost.stores.care.state import KNOWN_VERSION, SchemaState, maintenance_of, read_state
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreUnavailable

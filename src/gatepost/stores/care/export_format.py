@@ -17,9 +17,9 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NoReturn
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Value
 

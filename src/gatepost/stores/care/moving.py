@@ -7,9 +7,10 @@ keys in the same row.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditRecord
 from gatepost.stores.care.export_format import ExportReader, ExportWriter, Header
 from gatepost.stores.care.paging import pages

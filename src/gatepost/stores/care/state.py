@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Transaction
 from gatepost.stores.sql.maintenance import Maintenance

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.store import Store
 
 

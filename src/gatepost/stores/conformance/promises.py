@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, wraps
 from typing import Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.store import Store
 
 _CALLS_SHOWN: Final = 12

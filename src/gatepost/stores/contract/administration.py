@@ -9,10 +9,10 @@ Whatever else they change, `Store.in_name_of` has them looked at in the same way
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.users import User
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import MOST_BEGUN
 from gatepost.stores.contract.users import User
 

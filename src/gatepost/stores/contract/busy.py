@@ -10,9 +10,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreBusy, StoreOverloaded
 
 T = TypeVar("T")

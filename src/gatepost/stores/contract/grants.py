@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
 from gatepost.stores.contract.users import Person

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import Protocol
+
+from gatepost.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

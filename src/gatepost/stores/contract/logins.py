@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import MOST_BEGUN
 
 

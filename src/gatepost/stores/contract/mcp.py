@@ -6,8 +6,9 @@ Nothing of a session lives in a process, so any replica answers any request.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+from gatepost.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

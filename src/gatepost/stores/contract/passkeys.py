@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import User
 
 MOST_PASSKEYS: Final = 20

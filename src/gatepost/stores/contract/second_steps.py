@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.browser_sessions import BrowserSession
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.account_links import AccountLinkStore
 from gatepost.stores.contract.administration import AdministrationStore, Administrator
 from gatepost.stores.contract.api_keys import ApiKeyStore

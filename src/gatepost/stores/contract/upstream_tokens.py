@@ -7,9 +7,10 @@ put in its place. A claim ends by itself, for those who die with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.linked_logins import LoginKey
 
 

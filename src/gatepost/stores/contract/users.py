@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource.profile import NO_PROFILE, Profile
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
+
+from gatepost.late_dataclass import dataclass
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{0,200}")
 

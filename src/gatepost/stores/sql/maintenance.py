@@ -6,10 +6,10 @@ It neither makes nor migrates anything unless it is told to, so that a store of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.sql.database import Operation, T, Transaction
 
 

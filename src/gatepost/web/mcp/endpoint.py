@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol import eras, handshake, modern
 from gatepost.protocol.errors import InternalError, InvalidJsonRpcRequest
@@ -48,6 +49,7 @@ from gatepost.web.mcp.exchange.answers import (
     reason_of,
     send_answer,
 )
+from gatepost.web.mcp.exchange.change_stream import CREDENTIAL_HEADERS, ChangeStream, StreamAdmission
 from gatepost.web.mcp.exchange.headers import single_values
 from gatepost.web.mcp.exchange.http_exchange import HttpExchange
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
@@ -56,7 +58,6 @@ from gatepost.web.mcp.sessions.handshake_era import HandshakeEra
 from gatepost.web.mcp.sessions.session_exchange import SessionExchange
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER, outer_principal
-from gatepost.web.resource.refused import BearerRefused
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, ScrubbedTraceback
@@ -75,8 +76,6 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 _FOR_LANDING: Final = frozenset({400, 401, 404, 405, 406})
 """What a browser is refused with that somebody sent here; not 421, for a page of ours shows under no foreign name."""
-
-_CREDENTIALS: Final = frozenset({b"authorization", API_KEY_HEADER})
 
 logger = logging.getLogger("gatepost.mcp")
 
@@ -148,11 +147,17 @@ class McpEndpoint:
                 await page(scope, receive, send)
                 return
             answer = self._error_answer(error, scope)
-        if answer is not None and (fast_path is None or not fast_path.answer(send, answer)):
+        if isinstance(answer, ChangeStream):
+            # Waited for here, where the frames and the message of its request are gone: it may last for hours.
+            await answer.until_over()
+            logger.debug("the client went away")
+        elif answer is not None and (fast_path is None or not fast_path.answer(send, answer)):
             await send_answer(send, answer)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath | None) -> Answer | None:
-        """Return the answer; None when it has gone out on a stream already."""
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, fast_path: FastPath | None
+    ) -> Answer | ChangeStream | None:
+        """Return the answer, or the stream that it is; None when it has gone out on a stream already."""
         http_method: str = scope["method"]
         raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         # 1. Headers, 2. Host and Origin: of an ordinary request they have been looked at.
@@ -201,7 +206,7 @@ class McpEndpoint:
         """Return who sends a request whose token has to be looked up; None for nobody known, where that is enough."""
         query_string: bytes = scope.get("query_string", b"")
         # Of a header that came twice the dictionary has none.
-        if self.is_lazy and not query_string and _CREDENTIALS.isdisjoint(name for name, _ in scope["headers"]):
+        if self.is_lazy and not query_string and CREDENTIAL_HEADERS.isdisjoint(name for name, _ in scope["headers"]):
             scope[UNKNOWN_CALLER] = True
             return None
         return await guard.verify(scope["headers"], query_string, scope)
@@ -240,35 +245,13 @@ class McpEndpoint:
         assert era is not None  # noqa: S101 - without sessions both are refused at once; tells mypy
         if method == "DELETE":
             return await era.end(exchange)
-        await era.listen(exchange, self._still_verified(exchange))
+        await era.listen(exchange, self._admission(exchange))
         return None
-
-    def _still_verified(self, exchange: HttpExchange) -> Callable[[], Awaitable[bool]]:
-        """Return what says, while a stream is open, whether the token that opened it still counts, for all it did."""
-        scope, opened_by = exchange.scope, exchange.principal
-        verified: tuple[Principal, int] | None = None
-
-        async def is_verified() -> bool:
-            nonlocal verified
-            if self.guard is None or UNKNOWN_CALLER in scope:
-                return True
-            if verified is not None and self.guard.is_still_verified(*verified):
-                return True
-            evictions = self.guard.evictions
-            try:
-                principal = await self.guard.verify(scope["headers"], scope.get("query_string", b""))
-            except BearerRefused:
-                return False
-            verified = principal, evictions
-            # A role that was taken away has taken scopes along, by which the stream says what its client may know.
-            return opened_by is None or opened_by.scopes <= principal.scopes
-
-        return is_verified
 
     async def _serve(
         self, exchange: HttpExchange, request: Request, version: str | None, *, is_modern: bool
-    ) -> Answer | None:
-        """Answer a request, whatever happens, with its own id; None when the answer has gone out on its stream."""
+    ) -> Answer | ChangeStream | None:
+        """Answer a request, whatever happens, with its own id; results as of `_answer`."""
         try:
             if is_modern:
                 revision = modern.check_request(
@@ -284,7 +267,7 @@ class McpEndpoint:
             keep_alive = None if request.method == "initialize" else self.keep_alive
             result = await exchange.run(answering, self.open_scopes, keep_alive)
             if isinstance(result, Subscription):
-                await self._listen(result, exchange)
+                return await self._opened(result, exchange)
             answer: Answer = 200, self._written(request, result), ()
             if request.method == "initialize" and self.handshake_era is not None:
                 answer = 200, answer[1], await self.handshake_era.start(request, result, revision, exchange)
@@ -307,29 +290,14 @@ class McpEndpoint:
         await exchange.finish(None if exchange.is_closed else answer[1])
         return None
 
-    async def _listen(self, subscription: Subscription, exchange: HttpExchange) -> NoReturn:
-        """Serve a stream of changes until its client or the server ends it. There is nobody to answer then.
+    async def _opened(self, subscription: Subscription, exchange: HttpExchange) -> ChangeStream:
+        """Return the stream of a subscription that has begun; raises TooManySubscriptions."""
+        stream = ChangeStream(subscription, exchange)
+        await stream.begin(self.keep_alive, self._admission(exchange))
+        return stream
 
-        Raises:
-            TooManySubscriptions: there are too many.
-            ClientDisconnected: in any other case.
-        """
-
-        async def end(result: dict[str, Any]) -> None:
-            await exchange.finish(result_response(subscription.id, result))
-
-        stop: Callable[[], None] | None = None
-        try:
-            await subscription.begin(end)
-            stop = self.keep_alive.add(exchange.response, self._still_verified(exchange), subscription.end)
-            # After the end of a response there is a disconnect to receive, too (ASGI specification, "Disconnect").
-            while (await exchange.receive())["type"] != "http.disconnect":
-                pass
-        finally:
-            if stop is not None:
-                stop()
-            subscription.leave()
-        raise ClientDisconnected
+    def _admission(self, exchange: HttpExchange) -> StreamAdmission:
+        return StreamAdmission(self.guard, exchange.scope, exchange.principal)
 
     async def _take(self, message: Notification | Response, version: str | None, exchange: HttpExchange) -> Answer:
         """Take a message that is owed no answer."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import LoginRefused
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.authorization import (
     AuthorizationRequest,
     begin_transaction,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.client_assertions import Assertion, check_assertion, replayed, unknown_key
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.assertions import AssertionStore

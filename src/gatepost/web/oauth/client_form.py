@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.client_authentication import authenticate_client, identified_client, read_client
 from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.parameters import parse_parameters

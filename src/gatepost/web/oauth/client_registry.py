@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.entry import Entry
 from gatepost.identity.roles import Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, may_know
 from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource, implied_scopes_at

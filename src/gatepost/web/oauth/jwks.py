@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.signing_keys import JWKS_MAX_AGE, SigningKeys
 from gatepost.tokens.signing import public_jwk
 from gatepost.web.site import api_description as api

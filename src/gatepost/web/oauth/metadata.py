@@ -8,12 +8,13 @@ client has to guess right.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import AuthorizationServer
 from gatepost.oauth.server_metadata import server_metadata
 from gatepost.resource.resources import WELL_KNOWN_PATH, ProtectedResource, resource_metadata

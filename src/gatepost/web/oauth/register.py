@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import RegistrationDisabled, TooManyRequests
 from gatepost.oauth.limits import RegistrationBudget

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import REFUSALS, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType

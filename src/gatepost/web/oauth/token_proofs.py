@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from starlette.requests import Request
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.dpop import check_proof_given
 from gatepost.oauth.errors import InvalidDpopProof, UseDpopNonce
 from gatepost.oauth.reasons import Reason

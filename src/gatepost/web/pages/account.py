@@ -7,7 +7,6 @@ is answered like what there is not: by the page as it is then.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import Response
 
 from gatepost.identity.roles import ADMIN as ADMIN_ROLE
 from gatepost.identity.roles import Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.redirect_uris import display_host, halves_of_host, is_loopback, is_web

@@ -6,7 +6,6 @@ answer. Who was invited is logged in; who set a password is not, since a login m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -18,6 +17,7 @@ from gatepost.identity.local_accounts import new_user
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused, hash_password
 from gatepost.identity.usernames import UsernameRefused
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.account_links import AccountLink, AccountLinkStore, InvitationOutcome

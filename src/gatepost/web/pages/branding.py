@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.pages.static_files import StaticFile
 
 if TYPE_CHECKING:

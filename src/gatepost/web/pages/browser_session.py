@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +22,7 @@ from starlette.responses import Response
 from gatepost.identity.asking import ask
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.provider import IdentityProvider
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.browser_sessions import BrowserSession, BrowserSessionStore, SessionView
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.users import LOCAL, User

@@ -7,7 +7,6 @@ the page that asked for it is open for some minutes, in this browser alone; the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -15,6 +14,7 @@ from starlette.responses import Response
 
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.passkeys import request_options
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.passkeys import Passkey

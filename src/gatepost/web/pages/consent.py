@@ -7,12 +7,13 @@ page may be loaded and answered twice: a second approval replaces the code of th
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.provider import IdentityProvider
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.consent import Consent, choices, narrowed
 from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget
 from gatepost.oauth.issuing import gets_refresh_token

@@ -7,12 +7,13 @@ asked, and the consent page. Whatever is decided is decided on the transaction, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.authorization import AuthorizationRequest, authorization_code, error_redirect, success_redirect
 from gatepost.oauth.consent import Consent, is_covered, remembered

@@ -5,22 +5,26 @@ An app that asks there gets what the specification says. Only who navigates ther
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from gatepost.web.pages.rendering import Pages
+from gatepost.late_dataclass import dataclass
 from gatepost.web.site.base_path import inner_scope
+
+if TYPE_CHECKING:
+    from gatepost.web.pages.rendering import Pages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LandingPage:
     """The page, where a browser asks for it."""
 
-    pages: Pages
+    pages: Callable[[], Pages]
+    """Builds what renders it, at the first call."""
     origin: str
     """The public one, perhaps with a path."""
     is_any_loopback: bool
@@ -37,7 +41,7 @@ class LandingPage:
         origin = self.origin
         if self.is_any_loopback:
             origin = f"{urlsplit(origin).scheme}://{request.headers['host']}{scope.get('root_path', '')}"
-        return self.pages.render(
+        return self.pages().render(
             request,
             "landing.html",
             mcp_urls=[origin + path for path in self.mcp_paths],

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from gatepost.late_dataclass import dataclass
 from gatepost.wording.phrase import Catalogue, Phrase, Value
 
 ENGLISH: Final = "en"

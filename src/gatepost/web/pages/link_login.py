@@ -7,7 +7,6 @@ takes a login that is fresh; unlinking takes away and asks for nothing, but leav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from starlette.responses import Response
 
 from gatepost.identity.asking import ask
 from gatepost.identity.provider import IdentityProvider
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.linked_logins import LinkedLogin, UnlinkOutcome

@@ -7,12 +7,12 @@ at most, and nobody is made one with somebody else: accounts are never joined.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.linked_logins import LinkedLogin, LinkedLoginStore, LinkOutcome, LoginKey

@@ -7,7 +7,7 @@ in. There is no parameter that says where to go next, so there is nothing to poi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from gatepost.identity.asking import ask
 from gatepost.identity.provider import LoginField, LoginStep
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason

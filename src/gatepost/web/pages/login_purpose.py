@@ -7,9 +7,10 @@ but what was asked: one to a login links nothing, and one to a link logs nobody 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, consent_path, login_path
 
 _LINK_PAGE: Final = f"{ACCOUNT}/link"

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from starlette.requests import Request
@@ -29,6 +29,7 @@ from starlette.responses import Response
 
 from gatepost.identity.provider import LoginField
 from gatepost.identity.usernames import UsernameRefused, canonical_username
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import (
     LOGINS_OF_ACCOUNT,
     LOGINS_OF_ACCOUNT_FROM_ADDRESS,

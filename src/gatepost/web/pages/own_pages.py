@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.pages.languages import load_language
 from gatepost.web.pages.pictures import LARGEST, PictureRefused, read_picture
 from gatepost.web.pages.static_files import StaticFile

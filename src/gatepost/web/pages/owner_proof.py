@@ -6,7 +6,7 @@ Guesses like any at the login page: counted together with those, before they are
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import password_matches
 from gatepost.identity.second_steps import SecondSteps, secret_name
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final
@@ -23,6 +22,7 @@ from gatepost.identity.passkeys import (
     check_assertion,
     read_assertion,
 )
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
 from gatepost.oauth.reasons import Reason

@@ -6,12 +6,11 @@ login is for in the URL as at `/oauth/login`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.identity.passkeys import request_options
+from gatepost.late_dataclass import dataclass
 from gatepost.web.pages.csrf import check_csrf_token, check_origin, read_form, without_session
 from gatepost.web.pages.login import PASSKEY, PASSKEY_CHALLENGE, PURPOSE, LoginPage
 from gatepost.web.pages.login_completion import BrowserLogin

@@ -7,7 +7,7 @@ browser gets a new one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused, hash_password
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User

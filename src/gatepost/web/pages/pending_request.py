@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
 from starlette.requests import Request
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, TransactionState

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+
+from gatepost.late_dataclass import dataclass
 
 LARGEST: Final = 256 * 1024
 """Bytes."""

@@ -6,7 +6,7 @@ import logging
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from gatepost.identity.asking import LoginProviderFailed
 from gatepost.identity.password_workers import PasswordWorkersBusy
 from gatepost.identity.provider import LoginUnavailable
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import OAuthError, TooManyRequests
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreUnavailable

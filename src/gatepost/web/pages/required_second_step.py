@@ -6,10 +6,9 @@ that whoever knows the password alone gets nothing, and cannot add a factor of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from starlette.responses import Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.passkeys import Passkey, PasskeyStore
 from gatepost.stores.contract.users import User

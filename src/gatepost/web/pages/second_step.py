@@ -9,7 +9,7 @@ app has it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from gatepost.identity.local_accounts import CODE_WRONG
 from gatepost.identity.one_time_codes import RECOVERY_CODES, key_uri, secret_groups
 from gatepost.identity.second_steps import CodeWrong
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.users import User

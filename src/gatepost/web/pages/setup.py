@@ -7,7 +7,7 @@ of two people with the same link one becomes the owner and the other is told so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ from gatepost.identity.password_workers import password_workers
 from gatepost.identity.passwords import PasswordRefused
 from gatepost.identity.roles import ADMIN
 from gatepost.identity.usernames import UsernameRefused
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.resource.resources import ProtectedResource

@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.site.routing import Route
 
 _FOLDER: Final = Path(__file__).parent / "static"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.resource import api_keys, bearer
 from gatepost.resource.bearer import TokenRefused
 from gatepost.resource.principal import Principal

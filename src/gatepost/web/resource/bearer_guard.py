@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.resource import bearer
 from gatepost.resource.api_keys import API_KEY_HEADER, is_api_key, read_api_key
 from gatepost.resource.api_keys import UNKNOWN as API_KEY_UNKNOWN

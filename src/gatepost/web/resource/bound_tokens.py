@@ -7,10 +7,11 @@ in without a proof that was made for this request. So whoever takes a token from
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import quote
 
+from gatepost.late_dataclass import dataclass
 from gatepost.resource import bearer
 from gatepost.resource.bearer import Refusal, TokenRefused
 from gatepost.resource.principal import Principal

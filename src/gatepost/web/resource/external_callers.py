@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from gatepost.identity.asking import LoginProviderFailed, ask
 from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.provider import Identity, LoginRefused, LoginUnavailable
 from gatepost.identity.roles import NO_ROLES, Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.outbound.external_issuer import ExternalIssuer
 from gatepost.outbound.introspected_issuer import IntrospectedIssuer
 from gatepost.outbound.issuer_keys import IssuerUnavailable

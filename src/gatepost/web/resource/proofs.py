@@ -8,9 +8,10 @@ nowhere any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.assertions import AssertionStore
 from gatepost.tokens.dpop import WINDOW, DpopProof, ProofInvalid, ProofKeys, check_proof, read_proof
 from gatepost.tokens.dpop_nonces import ANYBODYS, LIFETIME, DpopNonces

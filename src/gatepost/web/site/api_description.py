@@ -7,8 +7,10 @@ something in front of the endpoints does, is `ANYWHERE` and is said once, of the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Any, Final
+
+from gatepost.late_dataclass import dataclass
 
 Object = dict[str, Any]
 Responses = dict[int | str, Object]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Unpack
 
 from starlette.requests import HTTPConnection
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.observability.audit_trail import AuditTrail, EventDetails
 from gatepost.web.site.client_address import ClientAddresses, limit_key

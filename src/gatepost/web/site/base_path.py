@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 from gatepost.web.site.responses import json_response
 

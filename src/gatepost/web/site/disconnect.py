@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeVar
 
 from starlette.types import Receive
 
+from gatepost.late_dataclass import dataclass
 from gatepost.server.calls.cancellation import CancelScope, RequestCancelled
 from gatepost.server.calls.exchange import Exchange
 from gatepost.web.site.request_body import ClientDisconnected

@@ -18,15 +18,14 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.errors import (
     InvalidClient,
     InvalidToken,
@@ -42,6 +41,9 @@ from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
 from gatepost.web.site.responses import NO_STORE, json_response
 from gatepost.wording.phrase import Phrase, Words
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 logger = logging.getLogger("gatepost.web")
 

@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreError
 from gatepost.web.site import api_description as api

@@ -7,12 +7,12 @@ app is not asked: the app around leads these paths to it by `well_known_routes`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.routing import BaseRoute, Match, Mount, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.site.base_path import is_below
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.catalogue import ENDPOINT_DURATION, REFUSALS
 from gatepost.telemetry.seam import Telemetry
 from gatepost.web.site.errors import REFUSED_FOR

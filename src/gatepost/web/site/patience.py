@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import Token
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from anyio import CancelScope
 from starlette.types import Message, Receive
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.busy import PATIENCE, PAUSE_SECONDS, Patience
 from gatepost.web.site.request_body import ClientDisconnected
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import resources
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 
+from gatepost.late_dataclass import dataclass
 from gatepost.web.site.routing import Route
 
 _POLICY: Final = (

@@ -7,9 +7,9 @@ anybody but a trusted proxy it is the client's own text, and is not looked at.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.request_ids import RandomRequestIds, RequestState, keep_id, kept_id
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.site.client_address import ClientAddresses

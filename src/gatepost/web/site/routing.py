@@ -6,14 +6,16 @@ routes of all endpoints; the app behind it (FastAPI, where a user may add to it)
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.seam import Telemetry
 from gatepost.web.site.api_description import Object, Operation
 from gatepost.web.site.errors import ErrorResponses
@@ -22,6 +24,7 @@ from gatepost.web.site.observed_endpoint import ObservedEndpoint
 from gatepost.web.site.patience import CODE_SECONDS, RequestPatience, Waiting
 
 Handler = Callable[[Request], Awaitable[Response]]
+Later = tuple[Callable[[str], bool], Callable[[], Iterable["Route"]]]
 _THERE_IS_A_PAGE = Response(headers={"Cache-Control": "no-store"}, media_type="text/html")
 # How long the page would be is not known.
 del _THERE_IS_A_PAGE.headers["Content-Length"]
@@ -64,8 +67,8 @@ class RoutingTable:
             WebSockets.
         errors: what becomes of errors that a route does not answer itself.
         limits: count what the routes say is to be counted; None counts nothing.
-        later: the path up to which a request is for further routes, such as `/oauth/`, and what builds these when the
-            first of such comes that nothing else is served at; None where there are none.
+        later: further routes, in order: what says whether a path may be one of theirs, and what builds them when the
+            first such path comes at which nothing is served yet.
         waiting: those who wait while the store is busy; for its own routes only when it is None.
         telemetry: measures the routes; None measures nothing.
     """
@@ -79,19 +82,18 @@ class RoutingTable:
         endpoints: Mapping[str, ASGIApp] | None = None,
         mounts: Mapping[str, ASGIApp] | None = None,
         limits: AddressLimits | None = None,
-        later: tuple[str, Callable[[], Iterable[Route]]] | None = None,
+        later: Iterable[Later] = (),
         waiting: Waiting | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._app = app
         self._telemetry = telemetry
         self._errors, self._limits, self._waiting = errors, limits, waiting or Waiting()
-        self._later = later
-        self._exact: dict[str, ASGIApp] = {}
+        self._later = deque(later)
+        self._exact: dict[str, ASGIApp] = dict(endpoints or {})
         self._parents: dict[str, ASGIApp] = {}
         """By the path up to the last segment, which is a parameter."""
         self._add(routes)
-        self._exact |= endpoints or {}
         # The longest path first, which is the nearest one.
         self._mounts = sorted((mounts or {}).items(), key=lambda mount: -len(mount[0]))
 
@@ -105,14 +107,17 @@ class RoutingTable:
         await (found or self._app)(scope, receive, send)
 
     def _find(self, path: str) -> ASGIApp | None:
+        found = self._at(path)
+        while found is None and self._later and self._later[0][0](path):
+            self._add(self._later.popleft()[1]())
+            found = self._at(path)
+        return found or self._mounted(path)
+
+    def _at(self, path: str) -> ASGIApp | None:
         found = self._exact.get(path)
         if found is None:
             parent, _, last = path.rpartition("/")
-            found = (self._parents.get(parent) if last else None) or self._mounted(path)
-        if found is None and self._later is not None and path.startswith(self._later[0]):
-            build, self._later = self._later[1], None
-            self._add(build())
-            return self._find(path)
+            found = self._parents.get(parent) if last else None
         return found
 
     def _add(self, routes: Iterable[Route]) -> None:
@@ -128,9 +133,9 @@ class RoutingTable:
             if self._telemetry is not None:
                 served = ObservedEndpoint(served, path, self._telemetry)
             if parameter is None:
-                self._exact[path] = served
+                self._exact.setdefault(path, served)
             else:
-                self._parents[parent] = served
+                self._parents.setdefault(parent, served)
 
     def _mounted(self, path: str) -> ASGIApp | None:
         return next((app for mount, app in self._mounts if path == mount or path.startswith(mount + "/")), None)

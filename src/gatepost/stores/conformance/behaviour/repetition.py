@@ -7,11 +7,11 @@ changes nothing that can be seen, but for those that count.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.limits import Use
 from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import ClientOrigin

@@ -12,8 +12,10 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 _GROWTH: Final = 0.05
 """By how much more each success lets in: twenty for one more, so that to try that costs little."""

@@ -6,8 +6,9 @@ A test holds this against the schema: a migration that adds a table adds its lin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

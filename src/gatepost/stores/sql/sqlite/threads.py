@@ -9,9 +9,9 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreOverloaded, StoreUnavailable
 from gatepost.stores.sql.database import Operation, T
 

@@ -90,6 +90,10 @@ class FastPath(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Let go of what only reading needs: from here on nobody calls `receive`, and no layer in between does."""
+        ...
+
     def forget(self) -> None:
         """Call nothing any more."""
         ...
@@ -99,6 +103,10 @@ class FastPath(Protocol):
 
         Plain is one with status 200, a body, and no headers beside `PLAIN_HEADERS`.
         """
+        ...
+
+    def write(self, send: Send, data: bytes) -> bool:
+        """Send more of an answer that was begun as a stream; False, and nothing is sent, where that has to wait."""
         ...
 
 

@@ -6,11 +6,13 @@ MCP 2026-07-28 basic/transports/streamable-http, "Receiving Messages".
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from starlette.types import Send
 
+from gatepost.late_dataclass import dataclass
+from gatepost.web.mcp.exchange.answers import FastPath
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 
 KEEP_ALIVE: Final = b":\r\n\r\n"
@@ -38,6 +40,7 @@ class EventResponse:
     """
 
     _send: Send
+    _fast_path: FastPath | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _is_started: bool = field(default=False, init=False)
     _is_ended: bool = field(default=False, init=False)
@@ -49,6 +52,11 @@ class EventResponse:
                 if not self._is_started:
                     await self._start()
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def write_at_once(self, data: bytes) -> bool:
+        """Do as `write` where that need not wait; False, and nothing is sent, where it has to."""
+        is_idle = self._is_started and not self._is_ended and not self._lock.locked()
+        return is_idle and self._fast_path is not None and self._fast_path.write(self._send, data)
 
     async def keep_alive(self) -> None:
         """Send a comment."""
@@ -84,3 +92,6 @@ class EventStream(OrderedWriter):
 
     async def _write(self, message: bytes) -> None:
         await self._response.write(event(message))
+
+    def _write_at_once(self, message: bytes) -> bool:
+        return self._response.write_at_once(event(message))

@@ -59,7 +59,7 @@ class HttpExchange(Exchange):
     def response(self) -> EventResponse:
         """The response as a stream of events."""
         if self._response is None:
-            self._response = EventResponse(self._send)
+            self._response = EventResponse(self._send, self.scope.get(FAST_PATH))
         return self._response
 
     @property
@@ -83,6 +83,11 @@ class HttpExchange(Exchange):
         stream = self.open_stream()
         if stream is not None:
             await stream.send(message)
+
+    def send_at_once(self, message: bytes) -> bool:
+        stream = self.stream
+        # What might hold a token of a login provider goes the way on which it is looked at (`notify`).
+        return stream is not None and not (self.is_closed or self.handed_out) and stream.send_at_once(message)
 
     def post_message(self, message: bytes) -> None:
         # Worker threads have no running loop. Their posts arrive in order, and before their result does.

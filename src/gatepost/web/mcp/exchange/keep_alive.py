@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.web.mcp.exchange.event_stream import EventResponse
 
@@ -67,14 +67,7 @@ class KeepAlive:
         """
         # Spread, so that those that come at once do not wake up at once.
         self._last_added = (self._last_added + 1) % _PARTS
-        watched = self._add(_Watched(response, self._parts[self._last_added], is_admitted, end))
-
-        def stop() -> None:
-            watched.stop()
-            if watched.task is not None:
-                watched.task.cancel()
-
-        return stop
+        return self._add(_Watched(response, self._parts[self._last_added], is_admitted, end)).stop_at_once
 
     def add_request(self, request: KeptAlive) -> Callable[[], None]:
         """Keep a request alive that is under way, for the first time in `seconds`, until what this returns is called.
@@ -119,6 +112,11 @@ class _Watched:
 
     def stop(self) -> None:
         self.part.discard(self)
+
+    def stop_at_once(self) -> None:
+        self.stop()
+        if self.task is not None:
+            self.task.cancel()
 
     async def look_after(self) -> None:
         try:

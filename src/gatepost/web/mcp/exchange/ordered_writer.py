@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from gatepost.late_dataclass import dataclass
 
 MOST_POSTED: Final = 1024
 """How many posted messages wait."""
@@ -26,8 +28,8 @@ class OrderedWriter:
 
     is_closed: bool = field(default=False, init=False)
     """Whether no more messages are taken."""
-    _messages: deque[tuple[bytes, bool]] = field(default_factory=deque, init=False)
-    """Each with whether it was posted."""
+    _messages: deque[tuple[bytes, bool]] | None = field(default=None, init=False)
+    """Each with whether it was posted. None at first: an empty deque takes 640 bytes, and most streams never queue."""
     _posted: int = field(default=0, init=False)
     _posted_bytes: int = field(default=0, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -42,14 +44,18 @@ class OrderedWriter:
             async with self._lock:
                 await self._write(message)
             return
-        self._messages.append((message, False))
+        self._queue(message, is_posted=False)
         await self._flush()
+
+    def send_at_once(self, message: bytes) -> bool:
+        """Write a message if nothing is ahead of it and it need not wait; say whether it was written."""
+        return not (self.is_closed or self._messages or self._lock.locked()) and self._write_at_once(message)
 
     def post(self, message: bytes) -> None:
         """Write a message soon; nothing once the stream is closed. In the event loop."""
         if self.is_closed:
             return
-        self._messages.append((message, True))
+        self._queue(message, is_posted=True)
         self._posted += 1
         self._posted_bytes += len(message)
         while self._posted > MOST_POSTED or (self._posted_bytes > MOST_POSTED_BYTES and self._posted > 1):
@@ -60,7 +66,7 @@ class OrderedWriter:
     async def finish(self, message: bytes | None) -> None:
         """Write what is left and then the last message, if there is one. Nothing is taken any more."""
         if message is not None and not self.is_closed:
-            self._messages.append((message, False))
+            self._queue(message, is_posted=False)
         self.is_closed = True
         await self._flush()
 
@@ -70,6 +76,16 @@ class OrderedWriter:
 
     async def _write(self, message: bytes) -> None:
         raise NotImplementedError
+
+    def _write_at_once(self, message: bytes) -> bool:
+        """Do what `_write` does without waiting, if that can be; False, and nothing is written, where it cannot."""
+        del message
+        return False
+
+    def _queue(self, message: bytes, *, is_posted: bool) -> None:
+        if self._messages is None:
+            self._messages = deque()
+        self._messages.append((message, is_posted))
 
     async def _flush(self) -> None:
         async with self._lock:
@@ -89,6 +105,7 @@ class OrderedWriter:
             self._flush_task = None
 
     def _drop_oldest_posted(self) -> None:
+        assert self._messages is not None  # noqa: S101 - something is posted, so it is queued; tells mypy
         oldest = next(index for index, (_, is_posted) in enumerate(self._messages) if is_posted)
         self._posted -= 1
         self._posted_bytes -= len(self._messages[oldest][0])

@@ -8,11 +8,12 @@ long, another process may still let a request in after the session ended here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 import orjson
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import RequestId
 from gatepost.server.calls.waiters import Pace
 from gatepost.stores.contract.errors import StoreUnavailable

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.protocol.errors import RequestId
 from gatepost.resource.principal import Principal
 from gatepost.server.calls.cancellation import CancelScope

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from gatepost.identity.asking import LoginProviderFailed
 from gatepost.identity.provider import Identity, LoginRefused, LoginUnavailable
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import JWT_BEARER, GrantAssertion, invalid, issuer_unknown, replayed
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.client_credentials import client_gone, machine_grant, machine_scopes

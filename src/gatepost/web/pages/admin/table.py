@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from gatepost.identity.account_links import AccountLinkOffers
 from gatepost.identity.roles import ADMIN as ADMIN_ROLE
 from gatepost.identity.roles import Roles
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.administration import Administrator, NotAdministrator
