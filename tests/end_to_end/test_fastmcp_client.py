@@ -102,8 +102,13 @@ async def test_fastmcp_reads_resources_and_gets_prompts(everything: RunningServe
         prompts = {prompt.name for prompt in await client.list_prompts()}
         prompt = await client.get_prompt("test_prompt_with_arguments", {"arg1": "x", "arg2": "y"})
 
-    assert uris == ["test://static-text", "test://static-binary", "test://watched-resource"]
-    assert templates == ["test://template/{id}/data"]
+    assert uris == [
+        "skill://release-notes/SKILL.md",
+        "test://static-text",
+        "test://static-binary",
+        "test://watched-resource",
+    ]
+    assert templates == ["skill://release-notes/{+path}", "test://template/{id}/data"]
     assert isinstance(text, TextResourceContents)
     assert text.text == "This is the content of the static text resource."
     assert isinstance(binary, BlobResourceContents)

@@ -29,8 +29,11 @@ async def test_it_lists_and_reads_resources(everything: RunningServer, mode: str
             await client.read_resource("test://nothing")
 
     uris = ["test://static-text", "test://static-binary", "test://watched-resource"]
-    assert [str(resource.uri) for resource in resources] == uris
-    assert [template.uri_template for template in templates] == ["test://template/{id}/data"]
+    assert [str(resource.uri) for resource in resources] == ["skill://release-notes/SKILL.md", *uris]
+    assert [template.uri_template for template in templates] == [
+        "skill://release-notes/{+path}",
+        "test://template/{id}/data",
+    ]
     assert isinstance(text, TextResourceContents)
     assert text.text == "This is the content of the static text resource."
     assert isinstance(binary, BlobResourceContents)
