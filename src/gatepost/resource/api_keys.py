@@ -66,7 +66,7 @@ def is_api_key(text: str) -> bool:
     """
     if looks_like(SecretKind.API_KEY, text):
         return True
-    if text.startswith(SecretKind.API_KEY.value):
+    if text.startswith(SecretKind.API_KEY):
         raise TokenRefused(UNKNOWN)
     return False
 

@@ -40,6 +40,8 @@ class ProtectedResource:
     def effective(self, granted: Iterable[str]) -> frozenset[str]:
         """Return what was granted with all that it implies."""
         scopes = frozenset(granted)
+        if not self.implied_scopes:
+            return scopes
         return scopes.union(*(opened for scope, opened in self.implied_scopes.items() if scope in scopes))
 
     @property

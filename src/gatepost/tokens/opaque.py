@@ -49,7 +49,7 @@ def identifier(prefix: str, random_bytes: RandomBytes) -> str:
 
 def looks_like(kind: SecretKind, text: str) -> bool:
     """Say whether `text` has the exact shape of a secret of this kind; no look-up is worth making if it has not."""
-    return text.startswith(kind.value) and _SHAPE.fullmatch(text) is not None
+    return text.startswith(kind) and _SHAPE.fullmatch(text) is not None
 
 
 def fingerprint(secret: str) -> bytes:

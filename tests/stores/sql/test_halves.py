@@ -15,7 +15,7 @@ from gatepost.stores.conformance.full_store import fill, seen
 from gatepost.stores.conformance.promises import concerns
 from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.store import LIVE_STATE, Store
-from gatepost.stores.sql.database import Operation, Row, T, Transaction, Value
+from gatepost.stores.sql.database import Elsewhere, Operation, Row, T, Transaction, Value
 from gatepost.stores.sql.schema import live_state
 from gatepost.stores.sql.schema.catalogue import TABLES
 from gatepost.stores.sql.schema.migrations import MIGRATIONS
@@ -63,6 +63,9 @@ class Watching(MemoryDatabase):
 
     async def read(self, operation: Operation[T]) -> T:
         return await super().read(self._watched(operation))
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:
+        return super().look_up(self._watched(operation))
 
     async def write(self, operation: Operation[T]) -> T:
         return await super().write(self._watched(operation))

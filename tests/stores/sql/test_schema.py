@@ -41,7 +41,7 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition, PasskeyUse
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql.database import Operation, T, Value
+from gatepost.stores.sql.database import Elsewhere, Operation, T, Value
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 from gatepost.stores.sql.store import sql_store
@@ -132,8 +132,10 @@ class PlanningTransaction(SqliteTransaction):
     def __init__(self, connection: sqlite3.Connection, scans: set[str]) -> None:
         super().__init__(connection)
         self._scans = scans
+        self.statements = 0
 
     def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
+        self.statements += 1
         plan = super()._execute(f"EXPLAIN QUERY PLAN {sql}", parameters).fetchall()
         # `chain` is no table, but what a recursive statement has found so far.
         scans = [step["detail"] for step in plan if step["detail"].startswith("SCAN")]
@@ -161,6 +163,12 @@ class PlanningDatabase:
 
     async def read(self, operation: Operation[T]) -> T:
         return run_to_end(operation(self._transaction))
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:
+        self._transaction.statements = 0
+        answer = run_to_end(operation(self._transaction))
+        assert self._transaction.statements == 1, "two statements would be two snapshots"
+        return answer
 
     async def write(self, operation: Operation[T]) -> T:
         return run_to_end(operation(self._transaction))

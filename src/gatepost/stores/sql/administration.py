@@ -93,7 +93,8 @@ class AdministeredDatabase:
         self._database, self._by = database, by
         self.description, self.is_lost_at_exit = database.description, database.is_lost_at_exit
         self.busy_timeout = database.busy_timeout
-        self.open, self.close, self.read = database.open, database.close, database.read
+        self.open, self.close = database.open, database.close
+        self.read, self.look_up = database.read, database.look_up
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation of theirs.

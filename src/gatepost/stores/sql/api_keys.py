@@ -7,7 +7,7 @@ from typing import Final
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKey, KeyAddition, PresentedKey
 from gatepost.stores.contract.users import Person
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN
-from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
+from gatepost.stores.sql.database import Operations, Transaction, Value, look_up, read, write
 from gatepost.stores.sql.tables import API_KEYS
 
 _COUNTS: Final = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)"
@@ -48,7 +48,7 @@ class SqlApiKeyStore(Operations):
         await API_KEYS.insert(transaction, key)
         return KeyAddition.ADDED
 
-    @read
+    @look_up
     async def find_key(self, transaction: Transaction, key_fingerprint: bytes) -> PresentedKey | None:
         row = await transaction.one(_FIND, key_fingerprint)
         if row is None:

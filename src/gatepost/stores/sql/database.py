@@ -7,9 +7,10 @@ parameters (`$1`, `$2`), `ON CONFLICT` and no dialect.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from enum import Enum, auto
 from functools import partial, wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from gatepost.stores.contract.busy import wait_out
 from gatepost.stores.contract.wakeups import Wakeup
@@ -22,10 +23,13 @@ Value: TypeAlias = str | int | bytes | None
 
 
 class Row(Protocol):
-    """One row of an answer; columns by name."""
+    """One row of an answer; columns by name, or all of them in their order, which is faster for many."""
 
     def __getitem__(self, column: str, /) -> Any:
         """Return the value of a column."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the values of all columns, in the order of the statement."""
 
 
 class Transaction(Protocol):
@@ -46,6 +50,15 @@ class Transaction(Protocol):
 
 Operation: TypeAlias = Callable[[Transaction], Coroutine[Any, Any, T]]
 """One atomic operation. It may be called again when the database asks for a retry, so it has no effect but its SQL."""
+
+
+class Elsewhere(Enum):
+    """What `Database.look_up` answers where `Database.read` has to be asked."""
+
+    ELSEWHERE = auto()
+
+
+ELSEWHERE: Final = Elsewhere.ELSEWHERE
 
 
 class Database(Protocol):
@@ -74,6 +87,12 @@ class Database(Protocol):
 
     async def read(self, operation: Operation[T]) -> T:
         """Run an operation that writes nothing, on one snapshot that holds every write acknowledged before the call."""
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:
+        """Run an operation that is one statement and finds a few rows by key, here and now; otherwise as `read`.
+
+        `ELSEWHERE` where its caller would have to wait for it, or nothing can be read here.
+        """
 
     async def write(self, operation: Operation[T]) -> T:
         """Run an operation and return its result once it is durable: a restart would find it.
@@ -124,6 +143,23 @@ def read(
     async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
         database = self._database
         run = StoreCall(operation, self, args, kwargs)
+        return await wait_out(partial(database.read, run), busy_timeout=database.busy_timeout)
+
+    return method
+
+
+def look_up(
+    operation: Callable[Concatenate[ConcernT, Transaction, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[ConcernT, P], Coroutine[Any, Any, T]]:
+    """Run the method by `Database.look_up`, whose terms it meets, or else by `Database.read`."""
+
+    @wraps(operation)
+    async def method(self: ConcernT, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        database = self._database
+        run = StoreCall(operation, self, args, kwargs)
+        found = database.look_up(run)
+        if found is not ELSEWHERE:
+            return found
         return await wait_out(partial(database.read, run), busy_timeout=database.busy_timeout)
 
     return method

@@ -17,7 +17,7 @@ from gatepost.stores.contract.grants import (
 )
 from gatepost.stores.contract.users import Person
 from gatepost.stores.contract.wakeups import grant_ended
-from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
+from gatepost.stores.sql.database import Operations, Row, Transaction, look_up, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import ACCESS_TOKENS, CLIENTS, CODES, GRANTS, REFRESH_TOKENS
 
@@ -59,13 +59,10 @@ _FORGET_CONSENTS: Final = """
 # One statement, one snapshot, four look-ups by primary or unique key: as fast with a million rows as with a thousand.
 _LIVE_ACCESS_TOKEN: Final = """
     SELECT
-        access_tokens.scopes, access_tokens.expires_at, access_tokens.dpop_jkt,
-        grants.expires_at AS grant_expires_at, grants.grant_id, grants.subject, grants.client_id, grants.resource,
-        grants.revoked_at, clients.client_name, users.disabled_at,
-        COALESCE(users.display_name, users.username) AS display_name,
-        COALESCE(users.profile_issuer, users.issuer) AS user_issuer, users.issuer, users.external_subject,
-        users.username, users.display_name AS person_name, users.profile, users.roles, users.profile_issuer,
-        users.profile_subject
+        access_tokens.scopes, access_tokens.dpop_jkt, access_tokens.expires_at, grants.expires_at, grants.grant_id,
+        grants.subject, grants.client_id, grants.resource, grants.revoked_at, clients.client_name, users.disabled_at,
+        users.issuer, users.external_subject, users.username, users.display_name, users.profile, users.roles,
+        users.profile_issuer, users.profile_subject
     FROM access_tokens
     JOIN grants ON grants.grant_id = access_tokens.grant_id
     LEFT JOIN clients ON clients.client_id = grants.client_id
@@ -216,28 +213,36 @@ class SqlGrantStore(Operations):
         await revoke_grant(transaction, row["grant_id"], reason=Reason.REFRESH_TOKEN_REUSED.value, now=now)
         return Rotation(RotateOutcome.REUSED)
 
-    @read
+    @look_up
     async def find_access_token(
         self, transaction: Transaction, token_fingerprint: bytes, *, now: int
     ) -> LiveAccessToken | None:
         row = await transaction.one(_LIVE_ACCESS_TOKEN, token_fingerprint, now)
         if row is None:
             return None
+        # In their order: by name, a driver goes through the columns for each.
+        scopes, dpop_jkt, token_ends, ends, grant_id, subject, client_id, resource, revoked_at, *of_others = row
+        client_name, disabled_at, *of_person = of_others
+        issuer, external_subject, username, display_name, profile, roles, said_by, said_of = of_person
+        person = None
+        if issuer is not None:
+            known = issuer, external_subject, username, display_name, profile
+            person = Person(*known, tuple(roles.split()), said_by, said_of)
         return LiveAccessToken(
-            subject=row["subject"],
-            client_id=row["client_id"],
-            client_name=row["client_name"],
-            scopes=tuple(row["scopes"].split()),
-            resource=row["resource"],
-            grant_id=row["grant_id"],
-            expires_at=min(row["expires_at"], row["grant_expires_at"]),
-            grant_revoked=row["revoked_at"] is not None,
-            user_disabled=row["disabled_at"] is not None,
-            display_name=row["display_name"],
-            user_issuer=row["user_issuer"],
-            profile=row["profile"],
-            person=_person(row),
-            dpop_jkt=row["dpop_jkt"],
+            subject=subject,
+            client_id=client_id,
+            client_name=client_name,
+            scopes=tuple(scopes.split()),
+            resource=resource,
+            grant_id=grant_id,
+            expires_at=token_ends if token_ends < ends else ends,  # noqa: FURB136 - `min` takes thrice as long
+            grant_revoked=revoked_at is not None,
+            user_disabled=disabled_at is not None,
+            display_name=username if display_name is None else display_name,
+            user_issuer=issuer if said_by is None else said_by,
+            profile=profile,
+            person=person,
+            dpop_jkt=dpop_jkt,
         )
 
     @write

@@ -10,7 +10,7 @@ from typing import Final
 
 from gatepost.stores.contract.mcp import MOST_APPS, McpSession, StreamEvent
 from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
-from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.database import Operations, Transaction, look_up, read, write
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import MCP_SESSIONS
 
@@ -66,7 +66,7 @@ class SqlMcpSessionStore(Operations):
         await MCP_SESSIONS.insert(transaction, session)
         return ended
 
-    @read
+    @look_up
     async def find_session(
         self, transaction: Transaction, session_fingerprint: bytes, *, owner: str, now: int
     ) -> McpSession | None:

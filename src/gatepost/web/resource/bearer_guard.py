@@ -42,7 +42,8 @@ _CACHE_ENTRIES = 4096
 _REMEMBERED_EVICTIONS = 1000
 """Of how many it is remembered of which grant they were (None: of everything)."""
 
-_Credential: TypeAlias = bytes | tuple[bytes]
+Credential: TypeAlias = bytes | tuple[bytes]
+"""The value of `Authorization`, or in a tuple that of `MCP-API-Key`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class BearerGuard:
         self._api_key_principal = _of_fixed_key(resource, required_scopes, issuer=issuer)
         # Keyed by the value of `Authorization` as it came, or by that of `MCP-API-Key` in a tuple, so that none is ever
         # taken for the other. In the order of insertion, which is that of expiry too.
-        self._verified: dict[_Credential, _Verified] = {}
+        self._verified: dict[Credential, _Verified] = {}
         self._evictions, self._evicted = 0, deque[str | None](maxlen=_REMEMBERED_EVICTIONS)
 
     def take_bound_tokens(self, proofs: ProofJudge, *, are_required: bool = False) -> None:
@@ -134,15 +135,12 @@ class BearerGuard:
         )
         self._requires_proofs = are_required
 
-    def cached(self, authorization: bytes) -> Principal | None:
+    def cached(self, credential: Credential) -> Principal | None:
         """Return who sent this `Authorization` value if that was verified a moment ago.
 
         Only for a request with exactly one such header, no `MCP-API-Key` and no query; every other one goes to
         `verify`, which knows what to refuse.
         """
-        return self._cached(authorization)
-
-    def _cached(self, credential: _Credential) -> Principal | None:
         verified = self._verified.get(credential)
         # A clock that was set back must not make an entry last: hence the lower bound.
         if verified is None or not verified.since <= self._now() < verified.until:
@@ -285,7 +283,7 @@ class BearerGuard:
             expires_at=live.expires_at,
             revoked=live.grant_revoked,
             user_disabled=live.user_disabled,
-            audience=self._audience_of(live),
+            audience=self._audience_of(live) if self._any_loopback else live.resource,
             resource=self._resource.identifier,
             now=now,
         )
@@ -302,7 +300,7 @@ class BearerGuard:
         """Return who sends a request with `MCP-API-Key` headers. Access tokens do not count there."""
         key = read_api_key(keys, authorization, query_string)
         credential = (keys[0],)
-        if (known := self._cached(credential)) is not None:
+        if (known := self.cached(credential)) is not None:
             return known
         now, key_fingerprint = self._now(), fingerprint(key)
         if self._api_key_fingerprint is not None and hmac.compare_digest(key_fingerprint, self._api_key_fingerprint):
@@ -312,7 +310,7 @@ class BearerGuard:
             raise TokenRefused(bearer.WRONG_KIND if bearer.is_ours(key) else API_KEY_UNKNOWN)
         return await self._look_up_key(key, key_fingerprint, credential)
 
-    async def _look_up_key(self, key: str, key_fingerprint: bytes, credential: _Credential) -> Principal:
+    async def _look_up_key(self, key: str, key_fingerprint: bytes, credential: Credential) -> Principal:
         if self._api_keys is None:
             raise TokenRefused(API_KEY_UNKNOWN)
         evictions, now = self._evictions, self._now()
@@ -352,7 +350,7 @@ class BearerGuard:
             roles=roles,
         )
 
-    def _remember(self, credential: _Credential, token: str, principal: Principal, *, now: int, until: int) -> None:
+    def _remember(self, credential: Credential, token: str, principal: Principal, *, now: int, until: int) -> None:
         """Keep a verification, and let go of what is over or too much. Keeps no token longer than it is of use."""
         spelt = len(credential[0]) if isinstance(credential, tuple) else len(credential) - len("Bearer ")
         if spelt != len(token):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.stores.contract.busy import seconds_left
 from gatepost.stores.contract.errors import StoreMisconfigured, StoreOverloaded, StoreUnavailable
-from gatepost.stores.sql.database import Operation, StoreCall, T
+from gatepost.stores.sql.database import ELSEWHERE, Elsewhere, Operation, StoreCall, T
 from gatepost.stores.sql.postgresql.connecting import Connector, description_of
 from gatepost.stores.sql.postgresql.connections import Connections
 from gatepost.stores.sql.postgresql.durability import chooses_commit, keeping, warn_of_loss
@@ -181,6 +181,9 @@ class PostgresqlDatabase:
 
     async def read(self, operation: Operation[T]) -> T:
         return await self._ask(self._repeated(operation, self._read))
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:  # noqa: ARG002 - there is always an answer to wait for
+        return ELSEWHERE
 
     async def write(self, operation: Operation[T]) -> T:
         return await self._ask(self._repeated(operation, self._write))

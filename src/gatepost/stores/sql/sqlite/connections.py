@@ -43,10 +43,10 @@ def open_writer(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def open_reader(path: Path, *, busy_timeout: float) -> sqlite3.Connection:
+def open_reader(path: Path, *, busy_timeout: float, check_same_thread: bool = True) -> sqlite3.Connection:
     """Return a connection that cannot write. Raises `StoreUnavailable`."""
     with faults_explained(path):
-        connection = connect(path, timeout=busy_timeout)
+        connection = connect(path, timeout=busy_timeout, check_same_thread=check_same_thread)
         connection.execute("PRAGMA query_only = ON")
         # The first read opens the log by its name, which must not happen once another file has that name.
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()

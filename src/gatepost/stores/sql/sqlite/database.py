@@ -1,9 +1,10 @@
-"""`Database` over one SQLite file: one thread that writes with group commit, one that reads.
+"""`Database` over one SQLite file: one thread that writes with group commit, one that reads; look-ups need neither.
 
 A commit costs one sync of the disk, which takes longer than all of an operation's SQL. So the writer takes every
 operation that has queued up during the last sync, runs each under a savepoint of its own in one transaction, commits
 once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection: in
-WAL mode a reader waits for no writer, and a token check must not wait for the disk.
+WAL mode a reader waits for no writer, and a token check must not wait for the disk. Look-ups have a third, on the
+thread that asks.
 
 When nothing is written for a moment, a checkpoint brings the log into the database file, so that a file copied by hand
 is nearly whole. docs/decisions/0039-store-files.md says what happens when one of the files is taken away.
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.sql.database import Operation, T
+from gatepost.stores.sql.database import ELSEWHERE, Elsewhere, Operation, T
 from gatepost.stores.sql.sqlite.connections import open_reader, open_writer, when_free
 from gatepost.stores.sql.sqlite.errors import explained, unavailable
 from gatepost.stores.sql.sqlite.files import OpenFiles
+from gatepost.stores.sql.sqlite.look_ups import LookUps
 from gatepost.stores.sql.sqlite.threads import Answer, Answered, DatabaseThread, Failed
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
 
@@ -60,9 +62,10 @@ class SqliteDatabase:
         )
         self._reader = DatabaseThread(
             "gatepost-store-reader",
-            connect=partial(open_reader, path, busy_timeout=self._attempt),
+            connect=self._open_readers,
             run_batch=self._run_reads,
         )
+        self._look_ups = LookUps(self._path)
 
     async def open(self) -> None:
         await self._writer.start()
@@ -74,11 +77,16 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         # The writer goes last: closing the last connection brings the log into the file.
+        self._look_ups.close()
         await self._reader.stop()
         await self._writer.stop()
 
     def read(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
         return self._reader.ask(operation)
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:
+        # As for reads: the writer looks at the files twice a second at least.
+        return ELSEWHERE if self._files.fault is not None else self._look_ups.run(operation)
 
     def write(self, operation: Operation[T]) -> Coroutine[Any, Any, T]:
         return self._writer.ask(operation)
@@ -88,6 +96,11 @@ class SqliteDatabase:
         # The migration has made the log, and SQLite keeps it until it closes: no other process removes it meanwhile.
         self._files = OpenFiles(self._path)
         return connection
+
+    def _open_readers(self) -> sqlite3.Connection:
+        # Here, because each reads the schema, for which the event loop need not wait.
+        self._look_ups.open()
+        return open_reader(self._path, busy_timeout=self._attempt)
 
     def _run_writes(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> Sequence[Answer]:
         if self._files.fault is not None and (fault := self._files.look()):

@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import Final
 
-from gatepost.stores.sql.database import Operation, T
+from gatepost.stores.sql.database import Elsewhere, Operation, T
 from gatepost.stores.sql.schema.migrations import migrate
 from gatepost.stores.sql.sqlite.connections import TYPE_NAMES, connect
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
@@ -60,6 +60,9 @@ class MemoryDatabase:
         """Nothing to disconnect."""
 
     async def read(self, operation: Operation[T]) -> T:
+        return self._run(operation)
+
+    def look_up(self, operation: Operation[T]) -> T | Elsewhere:
         return self._run(operation)
 
     async def write(self, operation: Operation[T]) -> T:

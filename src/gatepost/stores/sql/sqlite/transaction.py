@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final
 
 from gatepost.stores.contract.wakeups import Wakeup
@@ -15,12 +16,13 @@ _PARAMETER: Final = re.compile(r"\$(\d+)")
 
 
 @cache
-def _by_position(sql: str) -> tuple[str, Sequence[int]]:
-    """Return a statement with `?` for `$1`, and which parameter stands at each.
+def _by_position(sql: str) -> tuple[str, Callable[[tuple[Value, ...]], tuple[Value, ...]] | None]:
+    """Return a statement with `?` for `$1`, and what gives the parameter for each; None where they come in order.
 
     For SQLite `$1` would be a name, and by names each parameter of each statement would be looked up in a dictionary.
     """
-    return _PARAMETER.sub("?", sql), [int(number) - 1 for number in _PARAMETER.findall(sql)]
+    order = [int(number) - 1 for number in _PARAMETER.findall(sql)]
+    return _PARAMETER.sub("?", sql), None if order == list(range(len(order))) else itemgetter(*order)
 
 
 class SqliteTransaction:
@@ -44,8 +46,8 @@ class SqliteTransaction:
         """Wake nobody: SQLite tells other processes nothing, and they look by themselves."""
 
     def _execute(self, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
-        text, order = _by_position(sql)
-        return self._connection.execute(text, [parameters[position] for position in order])
+        text, arranged = _by_position(sql)
+        return self._connection.execute(text, parameters if arranged is None else arranged(parameters))
 
 
 def run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
