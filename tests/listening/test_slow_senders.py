@@ -173,7 +173,7 @@ class Telling(WatchedConnection):
         self._tell()
 
     def _tell(self) -> None:
-        if self._deadline is None and self.timeout_keep_alive_task is not None:
+        if self._deadline is None and self.idle_since is not None:
             self.is_idle.set()
 
 

@@ -74,6 +74,27 @@ def test_more_than_should_wait_goes_out_at_once_and_in_its_order() -> None:
     assert line.written[2:] == [b"e"]
 
 
+def test_what_nothing_is_to_follow_goes_out_at_once() -> None:
+    line = Line()
+    line.transport.write_whole(b"answer")
+    assert (line.written, line.soon) == ([b"answer"], [])
+
+
+def test_what_nothing_is_to_follow_goes_out_behind_what_waits() -> None:
+    line = Line()
+    line.transport.write(b"the rest of an answer, ")
+    line.transport.write_whole(b"and the next")
+    line.turn()
+    assert line.written == [b"the rest of an answer, and the next"]
+
+
+def test_nothing_is_written_to_a_transport_that_closes() -> None:
+    line = Line()
+    line.transport.close()
+    line.transport.write_whole(b"answer")
+    assert line.written == []
+
+
 def test_writing_nothing_asks_nothing_of_the_loop() -> None:
     line = Line()
     line.transport.write(b"")

@@ -180,8 +180,7 @@ class SharingConnection(WatchedConnection):
             return None if self._check is None else self._check.when() - self.check_seconds
         if self._deadline is not None:
             return self._deadline.when() - self.send_seconds
-        idle = self.timeout_keep_alive_task
-        return None if idle is None else idle.when() - self.timeout_keep_alive
+        return self.idle_since
 
 
 def sharing(

@@ -96,7 +96,8 @@ class UvicornFastPath:
         # What `send` sets and calls for the head of an answer, and for its last message.
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"%s%d\r\n\r\n%s" % (self._head_with(cycle.default_headers), len(body), body))
+        whole = b"%s%d\r\n\r\n%s" % (self._head_with(cycle.default_headers), len(body), body)
+        cycle.transport.write_whole(whole)  # type: ignore[attr-defined]  # it is a `CoalescingTransport`
         cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()

@@ -254,6 +254,8 @@ def configuration(
     capacity, leave = connections_that_fit(MOST_CONNECTIONS), _nothing if worker is None else worker.count_out
     return uvicorn.Config(
         app,
+        # Said, because uvicorn would take a plain function that returns a coroutine for an older interface.
+        interface="asgi3",
         http=sharing(capacity, trusted_proxies, on_leave=leave),
         ws="none",
         log_config=None,

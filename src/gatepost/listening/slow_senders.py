@@ -4,9 +4,8 @@ uvicorn waits for the head of a request for as long as it takes and keeps whatev
 connections with silence and the memory with one header. ASGI begins after the head, so this is done where the
 connection is. A body is timed by whoever reads it.
 
-uvicorn does not promise to keep what is overridden here and read of its state (`cycle`, `pipeline`, the keep-alive
-timer), and there is no other way to a connection before its first request. `pyproject.toml` names the releases for
-which this was seen to work.
+uvicorn does not promise to keep what is overridden here and read of its state (`cycle`, `pipeline`), and there is no
+other way to a connection before its first request. `pyproject.toml` names the releases for which this was seen to work.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gatepost.listening.fast_path import UvicornFastPath
 from gatepost.listening.flow_control import LightFlowControl
-from gatepost.listening.framing import FramedConnection
+from gatepost.listening.idle_connections import IdleConnection
 from gatepost.listening.write_coalescing import CoalescingTransport
 from gatepost.web.site.front_door import FAST_PATH
 
@@ -35,7 +34,7 @@ class _TooManyWaiting(Exception):
     """Raised out of the parser's callback, which is how a message is given up in the middle of what was read."""
 
 
-class TimedConnection(FramedConnection):
+class TimedConnection(IdleConnection):
     """uvicorn's connection, with an end to waiting for requests, and to what they may hold beside their bodies.
 
     A new connection has `send_seconds` for the head of its first request, a later request as long from its first byte
@@ -122,24 +121,21 @@ class TimedConnection(FramedConnection):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Arm the keep-alive timer after a body that was answered before it ended."""
+        """Begin to idle after a body that was answered before it ended."""
         if self.has_offer_aside:
             return
         super().on_message_complete()
         self._is_in_body = False
-        if self.cycle.response_complete and self.timeout_keep_alive_task is None:
-            # uvicorn arms its timer with the end of the answer, which came first. The connection is idle from here on.
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        if self.cycle.response_complete and self.idle_since is None:
+            # The end of the answer came first. The connection is idle from here on.
+            self.begin_idling()
 
     def _check_incomplete(self, size: int, *, is_new: bool, has_ended_a_head: bool) -> None:
         """Time and count a request that is not complete with the bytes that came now."""
         if self.transport.is_closing():
             return
-        # uvicorn would close the connection under the request: its timer was armed again if the rest of the last body
-        # came just before.
-        self._unset_keepalive_if_required()
+        # Or it would be closed under the request: it was idle if the rest of the last body came just before.
+        self.idle_since = None
         if has_ended_a_head:
             self._beside_body = 0
         else:

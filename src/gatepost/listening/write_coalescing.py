@@ -47,6 +47,13 @@ class CoalescingTransport:
             self._buffer = data
             self._loop.call_soon(self._flush)
 
+    def write_whole(self, data: bytes) -> None:
+        """Write what nothing is to follow; at once, unless something waits that it can go out with."""
+        if self._buffer:
+            self.write(data)
+        elif not self.is_closing():
+            self._write(data)
+
     def close(self) -> None:
         """Write what is buffered, and close."""
         self._flush()

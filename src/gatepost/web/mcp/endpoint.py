@@ -248,7 +248,7 @@ class McpEndpoint:
         await era.listen(exchange, self._admission(exchange))
         return None
 
-    async def _serve(
+    async def _serve(  # noqa: C901 - in one piece, because each function more is a frame more on every call
         self, exchange: HttpExchange, request: Request, version: str | None, *, is_modern: bool
     ) -> Answer | ChangeStream | None:
         """Answer a request, whatever happens, with its own id; results as of `_answer`."""
@@ -263,9 +263,16 @@ class McpEndpoint:
             else:
                 revision = exchange.revision = handshake.revision_of_request(request, version)
             answering = self.target.answer(request, revision, exchange)
-            # The answer to `initialize` has a header that names the session, for which it would be too late.
-            keep_alive = None if request.method == "initialize" else self.keep_alive
-            result = await exchange.run(answering, self.open_scopes, keep_alive)
+            try:
+                # Most tools never wait for anything, so the first step is taken by hand: what ends in it costs no task,
+                # nobody can cancel it, and it is registered nowhere.
+                awaited = answering.send(None)
+            except StopIteration as finished:
+                result = finished.value
+            else:
+                # The answer to `initialize` has a header that names the session, for which it would be too late.
+                keep_alive = None if request.method == "initialize" else self.keep_alive
+                result = await exchange.go_on(answering, awaited, self.open_scopes, keep_alive)
             if isinstance(result, Subscription):
                 return await self._opened(result, exchange)
             answer: Answer = 200, self._written(request, result), ()

@@ -34,35 +34,51 @@ async def run_while_connected(
     receive: Receive,
     exchange: Exchange | None = None,
     open_scopes: set[CancelScope] | None = None,
-    on_wait: Callable[[Any], Callable[[], None]] | None = None,
     *,
     watch: Watch | None = None,
 ) -> T:
     """Run a coroutine to its end and return what it returns; cancel it if the client disconnects before.
 
-    Most tools never wait for anything, so the first step is taken by hand: what ends in it costs no task at all. Only
-    what suspends gets a companion that waits for `http.disconnect`, unless `watch` can say it without one. The
-    coroutine itself always runs in the task it was started in, so that time-outs and context variables in it mean what
-    they usually mean.
-
-    Args:
-        coroutine: it has not been started.
-        receive: the ASGI channel of the request, its body read to the end.
-        exchange: closed when the coroutine is cancelled.
-        open_scopes: holds its scope while it waits, for whoever cancels all of them.
-        watch: says that the client has disconnected, if it can.
-        on_wait: called with the exchange once the coroutine waits for something; what it returns is called at the end.
-
-    Raises:
-        ClientDisconnected: the client went away, and the coroutine was cancelled; whatever that did about it.
-        RequestCancelled: its scope was cancelled by another: the server stops.
-        Exception: whatever the coroutine raises.
+    The first step is taken by hand: what ends in it costs no task at all. Otherwise as `resume_while_connected`.
     """
     try:
         awaited = coroutine.send(None)
     except StopIteration as finished:
         result: T = finished.value
         return result
+    return await resume_while_connected(coroutine, awaited, receive, exchange, open_scopes, watch=watch)
+
+
+async def resume_while_connected(
+    coroutine: Coroutine[Any, Any, T],
+    awaited: Any,
+    receive: Receive,
+    exchange: Exchange | None = None,
+    open_scopes: set[CancelScope] | None = None,
+    *,
+    on_wait: Callable[[Any], Callable[[], None]] | None = None,
+    watch: Watch | None = None,
+) -> T:
+    """Go on with a coroutine whose first step was taken; return what it returns, cancel it if the client disconnects.
+
+    It gets a companion that waits for `http.disconnect`, unless `watch` can say it without one. The coroutine itself
+    always runs in the task it was started in, so that time-outs and context variables in it mean what they usually
+    mean.
+
+    Args:
+        coroutine: it is suspended.
+        awaited: what its first step gave.
+        receive: the ASGI channel of the request, its body read to the end.
+        exchange: closed when the coroutine is cancelled.
+        open_scopes: holds its scope while it waits, for whoever cancels all of them.
+        on_wait: called with the exchange; what it returns is called at the end.
+        watch: says that the client has disconnected, if it can.
+
+    Raises:
+        ClientDisconnected: the client went away, and the coroutine was cancelled; whatever that did about it.
+        RequestCancelled: its scope was cancelled by another: the server stops.
+        Exception: whatever the coroutine raises.
+    """
     scope = _RequestScope(exchange, asyncio.current_task(), set() if open_scopes is None else open_scopes)
     companion: asyncio.Task[None] | None = None
     if watch is None or not watch.on_disconnect(receive, scope.disconnected):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RequestIds
@@ -29,17 +31,14 @@ class Front:
         self.base_path = base_path
         self.request_ids = request_ids
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection."""
+        # A plain function that hands the coroutine on: one less to go through on every step.
         inner = self.base_path.inside(scope) if self.base_path.concerns(scope) else scope
         if inner is None:
-            await self.base_path.misplaced(scope)(scope, receive, send)
-            return
+            return self.base_path.misplaced(scope)(scope, receive, send)
         endpoint = self.ordinary.endpoint_of(inner)
-        if endpoint is None:
-            await self.pass_layers(inner, receive, send)
-        else:
-            await endpoint(inner, receive, send)
+        return self.pass_layers(inner, receive, send) if endpoint is None else endpoint(inner, receive, send)
 
     async def pass_layers(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection that is not ordinary; endpoints say themselves whose request is served."""

@@ -5,7 +5,7 @@ FastAPI is not imported: that alone takes a third of a start (record 0079).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -60,13 +60,12 @@ class ServedApp:
         """Say that no user has added a route: nobody can."""
         return False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection."""
         if scope["type"] == "lifespan":
-            await self._router(scope, receive, self._lifespan.saying_why(send))
-            return
+            return self._router(scope, receive, self._lifespan.saying_why(send))
         scope["app"] = self
-        await self._front(scope, receive, send)
+        return self._front(scope, receive, send)
 
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":  # a WebSocket, which none of our own routes takes

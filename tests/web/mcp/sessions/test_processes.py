@@ -1,18 +1,14 @@
 """Several processes serve one session: what one of them is told counts in all."""
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from gatepost.server.calls.cancellation import CancelScope
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.mcp import McpSession
 from gatepost.tokens.opaque import fingerprint
 from gatepost.web.mcp.endpoint import McpEndpoint
-from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.sessions.lifecycle import owner_of
-from gatepost.web.mcp.sessions.session_exchange import SessionExchange, SessionServices
 from tests.patience import PATIENCE
 from tests.web.mcp.mcp_harness import RESOURCE, Timer
 from tests.web.mcp.sessions.session_world import SessionWorld, call, principal, request, text_of
@@ -136,18 +132,17 @@ async def test_a_session_lives_on_while_something_runs_in_it(
 
 
 async def test_a_request_that_is_answered_at_once_is_put_down_nowhere() -> None:
-    """The ordinary call: no look into the store, no task and no timer."""
-
-    async def answer() -> dict[str, Any]:
-        return {"content": []}
-
-    async def nobody(*_: object) -> Any:
-        raise AssertionError
-
-    session = McpSession(b"s" * 32, "owner", "2025-11-25", b"{}", 0, 60)
-    untouchable, scopes = cast("SessionServices", object()), set[CancelScope]()
-    exchange = SessionExchange({}, nobody, nobody, None, {}, record=session, request_id=1, services=untouchable)
+    """The ordinary call: no task beside its own, no timer, and nothing that could be cancelled."""
     timer = Timer()
+    world = SessionWorld(call_later=timer)
+    session = await world.begin()
     before = asyncio.all_tasks()
-    assert await exchange.run(answer(), scopes, KeepAlive(call_later=timer)) == {"content": []}
-    assert (asyncio.all_tasks(), scopes, timer.waiting) == (before, set(), [])
+
+    @world.server.tool
+    async def look() -> str:
+        return f"{len(asyncio.all_tasks() - before)} task, {len(world.open_scopes)} scopes, {len(timer.waiting)} timers"
+
+    answered = await world.send(call("look"), session=session)
+
+    assert text_of(answered.body) == "1 task, 0 scopes, 0 timers"
+    assert (asyncio.all_tasks(), world.open_scopes, timer.waiting) == (before, set(), [])

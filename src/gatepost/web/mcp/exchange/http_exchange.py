@@ -19,7 +19,7 @@ from gatepost.web.mcp.exchange.headers import names_events
 from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER, with_authentication
-from gatepost.web.site.disconnect import run_while_connected
+from gatepost.web.site.disconnect import resume_while_connected
 from gatepost.web.site.front_door import FAST_PATH
 
 
@@ -104,16 +104,21 @@ class HttpExchange(Exchange):
             self.stream = self._new_stream()
         return self.stream
 
-    def run(
-        self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope], keep_alive: KeepAlive | None
+    def go_on(
+        self,
+        coroutine: Coroutine[Any, Any, Result],
+        awaited: Any,
+        open_scopes: set[CancelScope],
+        keep_alive: KeepAlive | None,
     ) -> Coroutine[Any, Any, Result]:
-        """Run what answers the request, for as long as the client is connected; see `run_while_connected`.
+        """Go on with what answers the request, for as long as the client is connected; see `resume_while_connected`.
 
         While it waits, it is kept alive, unless `keep_alive` is None.
         """
         # A plain function that hands the coroutine on: one less to go through on every step.
         on_wait = None if keep_alive is None else keep_alive.add_request
-        return run_while_connected(coroutine, self.receive, self, open_scopes, on_wait, watch=self.scope.get(FAST_PATH))
+        watch = self.scope.get(FAST_PATH)
+        return resume_while_connected(coroutine, awaited, self.receive, self, open_scopes, on_wait=on_wait, watch=watch)
 
     async def keep_alive(self) -> None:
         """Say that the request is under way, on its stream; one is opened where the client names event streams."""

@@ -118,24 +118,20 @@ class SessionExchange(HttpExchange):
         if isinstance(stream, SessionStream):
             await stream.close_response()
 
-    async def run(
-        self, coroutine: Coroutine[Any, Any, Result], open_scopes: set[CancelScope], keep_alive: KeepAlive | None
+    async def go_on(
+        self,
+        coroutine: Coroutine[Any, Any, Result],
+        awaited: Any,
+        open_scopes: set[CancelScope],
+        keep_alive: KeepAlive | None,
     ) -> Result:
-        """Run what answers the request; `cancel` ends it.
-
-        Most tools never wait for anything, so the first step is taken by hand: until it is over nobody can cancel it,
-        and what ends in it is registered nowhere.
+        """Go on with what answers the request; `cancel` ends it.
 
         Raises:
             RequestCancelled: the client cancelled it (basic/utilities/cancellation), or its session has ended; there is
                 no response then.
             Exception: whatever the coroutine raises.
         """
-        try:
-            awaited = coroutine.send(None)
-        except StopIteration as finished:
-            result: Result = finished.value
-            return result
         self._scope = CancelScope(self, asyncio.current_task(), open_scopes)
         self._services.running.add(self)
         stop = None if keep_alive is None else keep_alive.add_request(self)
