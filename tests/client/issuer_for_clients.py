@@ -90,7 +90,9 @@ class IssuerForClients:
             case "/token":
                 answer = self._token(dict(parse_qsl(request.content.decode())))
             case "/device":
-                form = dict(parse_qsl(request.content.decode()))
+                sent = parse_qsl(request.content.decode())
+                form = dict(sent)
+                assert len(form) == len(sent), "a parameter is sent twice (RFC 8628 section 3.1)"
                 self.forms.append(form)
                 answer = httpx2.Response(200, json={**self.device_answer, "device_code": "device-1"})
             case "/revoke":

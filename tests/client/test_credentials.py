@@ -364,6 +364,21 @@ async def test_a_token_that_lasts_longer_than_clocks_count_has_no_end(
     assert kept.expires_at is None
 
 
+@pytest.mark.parametrize("interval", [0.001, 1e-300, 0, -5, "1"])
+async def test_no_server_has_a_login_by_device_ask_without_a_pause(
+    issuer: IssuerForClients, person: PersonAtTheTerminal, interval: object
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    issuer.device_answer["interval"] = interval
+    issuer.refusals = [(400, {"error": "authorization_pending"})]
+    assert await log_in(person, by="device", sleep=sleep) == "access-1"
+    assert min(waited) >= 1
+
+
 @pytest.mark.parametrize("member", ["interval", "expires_in"])
 async def test_a_login_by_device_bounds_a_number_without_measure(
     issuer: IssuerForClients, person: PersonAtTheTerminal, member: str

@@ -16,7 +16,7 @@ from typing import Final
 from playwright.sync_api import BrowserContext, Page
 
 from tests.end_to_end.running_server import PASSWORD, RunningServer
-from tests.end_to_end.scripted_client import App, Person
+from tests.end_to_end.scripted_client import App, DeviceApp, Person
 from tests.identity.one_time_app import App as OneTimeApp
 
 NEW: Final = "violet kettles hum at dusk"
@@ -46,6 +46,7 @@ class Walk:
         self.refusals()
         self.log_out()
         self.required_second_step()
+        self.devices()
 
     def before_there_is_an_account(self) -> None:
         """Open the server, and connect an app too early."""
@@ -201,6 +202,29 @@ class Walk:
             app = OneTimeApp(self.page.locator(".address code").inner_text())
             self.submit(code=app.code(int(time.time())))
             self.visit(f"{here}/oauth/account/second-step", "required-second-step-on")
+
+    def devices(self) -> None:
+        """Look at what a server over the same store asks about a device."""
+        with self.server.beside(OAUTH_DEVICE_LOGIN="everybody") as offering:
+            lamp = DeviceApp(offering.origin, name="Reading lamp")
+            self.visit(f"{offering.origin}/oauth/device")
+            self.submit(username="ada", password=LATEST)
+            self.page.wait_for_url("**/oauth/device")
+            self.look("device")
+            self.submit(user_code="BBBB-BBBB")
+            self.look("device-problem")
+            self.visit(lamp.begin()["verification_uri_complete"], "device-compare")
+            self.page.locator("form button[type=submit]").click()
+            self.look("device-consent")
+            self.page.locator('button[value="approve"]').click()
+            self.look("device-done")
+            assert lamp.poll().status_code == 200
+            self.visit("/oauth/account")
+            self.visit(DeviceApp(offering.origin, name="").begin()["verification_uri_complete"])
+            self.page.locator("form button[type=submit]").click()
+            self.look("device-consent-without-name")
+            self.page.locator('button[value="deny"]').click()
+            self.look("device-denied")
 
     # --- What a person does ---
 

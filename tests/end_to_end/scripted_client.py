@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 
+from gatepost.oauth.device_authorization import DEVICE_CODE
 from tests.end_to_end import local_http
 from tests.end_to_end.running_server import PASSWORD
 
@@ -78,6 +79,22 @@ class Person:
             assert response.status_code == 200, response.text
             fields = {"decision": decision} if 'name="decision"' in response.text else self._credentials(response.text)
             response = self._submit(response, fields)
+        raise AssertionError(f"still not done at {response.url}")
+
+    def allow_device(self, url: str) -> None:
+        """Open the address that a device shows, log in if asked, say that the code is the same, and approve."""
+        response = self._get(url)
+        for _ in range(20):
+            if response.is_redirect:
+                response = self._get(str(response.url.join(response.headers["location"])))
+            elif 'name="decision"' in response.text:
+                done = self._submit(response, {"decision": "approve"})
+                assert done.status_code == 200, done.text
+                return
+            elif 'name="user_code"' in response.text:
+                response = self._submit(response, {})
+            else:
+                response = self._submit(response, self._credentials(response.text))
         raise AssertionError(f"still not done at {response.url}")
 
     def _credentials(self, page: str) -> dict[str, str]:
@@ -202,3 +219,34 @@ class App:
                 },
             },
         )
+
+
+@dataclass
+class DeviceApp:
+    """A public client on a device without a browser, which registers itself."""
+
+    origin: str
+    name: str = "Test device"
+    client_id: str = ""
+    codes: dict[str, Any] = field(default_factory=dict)
+    http: httpx2.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.http = open_http(base_url=self.origin)
+
+    def begin(self) -> dict[str, Any]:
+        """Register, ask for both codes and return the answer (RFC 8628 section 3.2)."""
+        if not self.client_id:
+            asked = {"client_name": self.name, "grant_types": [DEVICE_CODE, "refresh_token"]}
+            registered = self.http.post("/oauth/register", json=asked)
+            assert registered.status_code == 201, registered.text
+            self.client_id = registered.json()["client_id"]
+        begun = self.http.post("/oauth/device_authorization", data={"client_id": self.client_id})
+        assert begun.status_code == 200, begun.text
+        self.codes = begun.json()
+        return self.codes
+
+    def poll(self) -> httpx2.Response:
+        """Ask for tokens."""
+        asked = {"grant_type": DEVICE_CODE, "client_id": self.client_id, "device_code": self.codes["device_code"]}
+        return self.http.post("/oauth/token", data=asked)

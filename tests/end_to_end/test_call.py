@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 import sys
 import webbrowser
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gatepost.cli.main import main
+from gatepost.client import credentials
+from gatepost.client.device_login import tokens_by_device
 from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
 from tests.end_to_end.scripted_client import App, Person
@@ -192,6 +198,38 @@ def test_a_login_by_device_is_refused_by_a_server_without_one(
     assert code == 1
     assert f"{shared_server.origin} offers no login by device (RFC 8628)" in err
     assert browser.opened == []
+
+
+def test_a_login_by_device_is_finished_in_a_browser_elsewhere(
+    shared_server: RunningServer,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert browser.person is not None
+    with shared_server.beside(OAUTH_DEVICE_LOGIN="everybody") as offering:
+        person = Person(offering.origin, browser.person.username, browser.person.password)
+        waited: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            """Instead of waiting, have the person answer."""
+            waited.append(seconds)
+            shown = re.findall(r"or open (\S+)", capsys.readouterr().err)
+            assert shown[0].startswith(f"{offering.origin}/oauth/device?user_code=")
+            person.allow_device(shown[0])
+
+        monkeypatch.setattr(credentials, "tokens_by_device", partial(_soon, sleep=sleep))
+        code, out, err = call(capsys, offering.mcp_url, "whoami", "--device", "--json")
+        assert (code, waited) == (0, [5.0]), err
+        assert json.loads(out)["structuredContent"]["client"] == "gatepost call"
+        # The next call has its tokens.
+        code, _, _ = call(capsys, offering.mcp_url, "whoami", "--device", "--json")
+        assert (code, waited) == (0, [5.0])
+    assert browser.opened == []
+
+
+async def _soon(*arguments: Any, sleep: Callable[[float], Awaitable[None]], **named: Any) -> Any:
+    return await tokens_by_device(*arguments, **{**named, "sleep": sleep})
 
 
 @pytest.mark.parametrize("kind", ["sdk", "fastmcp", "fastmcp-locked"])

@@ -58,6 +58,7 @@ def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
             Reason.CODE_VERIFIER_WRONG,
             Reason.CODE_ATTEMPTS_EXHAUSTED,
         },
+        AuditEvent.DEVICE_LOGIN: {Reason.DEVICE_CODE_REPLAYED, Reason.DEVICE_CODE_OF_ANOTHER_CLIENT},
         AuditEvent.REFRESH: {
             Reason.REFRESH_TOKEN_REUSED,
             Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT,

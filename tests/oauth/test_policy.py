@@ -39,6 +39,8 @@ def test_an_approval_lasts_a_year_and_an_access_token_an_hour_unless_told_otherw
         "grant": 31_536_000,
         "authorization_code": 600,
         "transaction": 1_800,
+        "pushed_request": 90,
+        "device_code": 600,
         "refresh_window": 120,
         "refresh_reuse": 86_400,
         "browser_session": 43_200,

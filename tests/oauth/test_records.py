@@ -41,9 +41,25 @@ def test_the_words_in_a_store_keep_their_meaning() -> None:
     [
         (
             Client,
-            {"origin": "dynamic", "registration_token_fingerprint": None, "disabled_at": None, "refresh_reuse": None},
+            {
+                "origin": "dynamic",
+                "registration_token_fingerprint": None,
+                "disabled_at": None,
+                "refresh_reuse": None,
+                "requires_pushed_requests": False,
+            },
         ),
-        (AuthorizationTransaction, {"state": "pending", "started_by_user": False, "query": None, "dpop_jkt": None}),
+        (
+            AuthorizationTransaction,
+            {
+                "state": "pending",
+                "started_by_user": False,
+                "query": None,
+                "dpop_jkt": None,
+                "device_code_fingerprint": None,
+                "user_code": None,
+            },
+        ),
         (AuthorizationCode, {"failed_attempts": 0, "grant_id": None, "dpop_jkt": None}),
         (Grant, {"revoked_at": None, "revoked_reason": None, "redirect_uri": None}),
         (AccessToken, {"dpop_jkt": None}),

@@ -19,6 +19,7 @@ def test_the_metadata_says_all_that_is_true() -> None:
         "issuer": "https://mcp.example.com",
         "authorization_endpoint": "https://mcp.example.com/oauth/authorize",
         "token_endpoint": "https://mcp.example.com/oauth/token",
+        "pushed_authorization_request_endpoint": "https://mcp.example.com/oauth/par",
         "registration_endpoint": "https://mcp.example.com/oauth/register",
         "scopes_supported": ["notes:read", "mail:read"],
         "response_types_supported": ["code"],

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests" / "attacks" / "rows.toml"
 NAMED = (
     "stale-refresh-tokens",
+    "device-logins",
+    "pushed-requests",
     "redirect-uris",
     "pages",
     "passkeys",

@@ -17,7 +17,7 @@ from gatepost.identity.provider import IdentityProvider
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.id_jag import PROFILE as ID_JAG_PROFILE
-from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Lifetimes
+from gatepost.oauth.policy import AuthorizationServer, AutoApprove, Devices, Lifetimes
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
 from gatepost.outbound.clients import ClientDirectory, FetchedClientKeys
@@ -30,12 +30,14 @@ from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from gatepost.web.oauth.client_assertions import AssertionChecker, ClientKeys, audiences
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.client_registry import ClientRegistry
-from gatepost.web.oauth.grants import GRANT_TYPES
+from gatepost.web.oauth.device_authorization import DeviceAuthorizationEndpoint
+from gatepost.web.oauth.grants import grant_types_of
 from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, registrable
 from gatepost.web.oauth.introspect import IntrospectEndpoint
 from gatepost.web.oauth.jwks import JwksEndpoint
 from gatepost.web.oauth.manage_registration import ManageRegistrationEndpoint
 from gatepost.web.oauth.metadata import MetadataEndpoints
+from gatepost.web.oauth.pushed_requests import PushedRequestEndpoint
 from gatepost.web.oauth.register import RegisterEndpoint
 from gatepost.web.oauth.revoke import RevokeEndpoint
 from gatepost.web.oauth.token import TokenEndpoint
@@ -73,10 +75,11 @@ class OAuth:
 
     def grant_types(self, issuer: str) -> tuple[GrantType, ...]:
         """Return those of the authorization server that is known as `issuer`."""
+        built_in = grant_types_of(self.rules(issuer))
         if self.asserted is None:
-            return GRANT_TYPES
+            return built_in
         asserted = replace(self.asserted, issuer=issuer, audiences=audiences(issuer))
-        return (*GRANT_TYPES, asserted.grant_type)
+        return (*built_in, asserted.grant_type)
 
     async def open(self, *, offers_setup: bool = True) -> str | None:
         """Have the store hold the clients of the settings; return the set-up link's token if no account exists.
@@ -121,6 +124,8 @@ class OAuth:
             auto_approve=self.auto_approve,
             client_documents_enabled=registration.documents_enabled,
             publishes_keys=self.core.signing_keys is not None,
+            devices=Devices(oauth.device_login),
+            requires_pushed_requests=oauth.require_par,
         )
 
     def page_routes(self, origin: str, pages: Pages) -> tuple[Route, ...]:
@@ -154,6 +159,8 @@ class OAuth:
             *self._metadata_routes(rules),
             *self._registration_routes(rules),
             *self._token_routes(rules, client_forms),
+            *self._device_routes(rules, client_forms),
+            *self._pushed_request_routes(rules, client_forms),
         )
 
     def _metadata_routes(self, rules: AuthorizationServer) -> tuple[Route, ...]:
@@ -192,6 +199,30 @@ class OAuth:
             registry=registry, limits=core.limits, on_revocation=self.resources.forget_verified_tokens
         )
         return (*register.routes(), *manage.routes())
+
+    def _device_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:
+        if rules.devices is Devices.NONE:
+            return ()
+        endpoint = DeviceAuthorizationEndpoint(
+            client_forms=client_forms,
+            devices=self.core.store.device_authorizations,
+            resources=self.resources.at(rules.issuer),
+            authorization_server=rules,
+            now=self.core.now,
+            random_bytes=self.core.random_bytes,
+        )
+        return endpoint.routes()
+
+    def _pushed_request_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:
+        endpoint = PushedRequestEndpoint(
+            client_forms=client_forms,
+            pushed=self.core.store.pushed_requests,
+            resources=self.resources.at(rules.issuer),
+            lifetime=rules.lifetimes.pushed_request,
+            now=self.core.now,
+            random_bytes=self.core.random_bytes,
+        )
+        return endpoint.routes()
 
     def _token_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:
         core = self.core
@@ -241,6 +272,11 @@ class OAuth:
         return (*token.routes(), *revoke.routes(), *introspect.routes(), *jwks)
 
 
+def _built_in_grant_types(devices: Devices) -> tuple[GrantType, ...]:
+    """Return those that no issuer of the settings is needed for."""
+    return grant_types_of(AuthorizationServer("", Lifetimes(), devices=devices))
+
+
 def build_oauth(
     core: Core,
     resources: Resources,
@@ -269,7 +305,12 @@ def build_oauth(
             fetcher=egress,
             documents=DocumentCache(now=now),
             known_scopes=frozenset(resources.scopes),
-            grant_types=registrable((*GRANT_TYPES, *(() if asserted is None else (asserted.grant_type,)))),
+            grant_types=registrable(
+                (
+                    *_built_in_grant_types(Devices(settings.oauth.device_login)),
+                    *(() if asserted is None else (asserted.grant_type,)),
+                )
+            ),
             now=now,
             allowed_domains=registration.document_domains,
             allow_loopback=registration.documents_on_loopback,

@@ -13,7 +13,7 @@ from gatepost.identity.passkeys import RelyingParty, relying_party_id
 from gatepost.identity.provider import IdentityProvider
 from gatepost.identity.roles import ADMIN
 from gatepost.late_dataclass import dataclass
-from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.policy import AuthorizationServer, Devices
 from gatepost.stores.contract.clients import ClientFinder
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.web.oauth.authorize import AuthorizeEndpoint
@@ -23,6 +23,7 @@ from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.confirm import ConfirmPage
 from gatepost.web.pages.consent import ConsentPage
 from gatepost.web.pages.decision import Decision
+from gatepost.web.pages.device import DevicePage
 from gatepost.web.pages.link_login import LinkLoginPage
 from gatepost.web.pages.linking import Linking
 from gatepost.web.pages.login import LoginPage
@@ -83,6 +84,7 @@ class PageRoutes:
         )
         authorize = AuthorizeEndpoint(
             clients=self.clients,
+            pushed_requests=store.pushed_requests,
             transactions=store.transactions,
             resources=resources,
             browser_sessions=browser_sessions,
@@ -116,8 +118,25 @@ class PageRoutes:
             pages=pages,
             origin=rules.issuer,
         )
-        flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes())
+        flow = (*authorize.routes(), *setup.routes(), *login.routes(), *consent.routes(), *self._device_routes(login))
         return (*flow, *self._account_routes(login))
+
+    def _device_routes(self, login: LoginPage) -> tuple[Route, ...]:
+        """Return where codes of devices are typed in, if clients may log people in by one."""
+        core = self.core
+        if self.rules.devices is Devices.NONE:
+            return ()
+        page = DevicePage(
+            completion=login.completion,
+            devices=core.store.device_authorizations,
+            transactions=core.store.transactions,
+            limits=core.limits,
+            addresses=core.addresses,
+            transaction_lifetime=self.rules.lifetimes.transaction,
+            now=core.now,
+            random_bytes=core.random_bytes,
+        )
+        return page.routes()
 
     def _login(self, completion: LoginCompletion, requests: PendingRequests) -> LoginPage:
         return LoginPage(
@@ -223,6 +242,7 @@ class PageRoutes:
         )
         return Decision(
             transactions=store.transactions,
+            devices=store.device_authorizations,
             consents=store.consents,
             consent_lifetime=core.settings.oauth.consent_days * 24 * 3600,
             browser_sessions=browser_sessions,

@@ -51,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--machine", action="store_true", help="it may ask for tokens for itself (client_credentials), without a user"
     )
     adding.add_argument(
+        "--device", action="store_true", help="it may log people in by a code that it shows (OAUTH_DEVICE_LOGIN)"
+    )
+    adding.add_argument(
+        "--require-par", action="store_true", help="its authorization requests count only if pushed (RFC 9126)"
+    )
+    adding.add_argument(
         "--auth-method",
         choices=METHODS_SUPPORTED,
         help="default: none; client_secret_basic or private_key_jwt with --machine",
@@ -82,10 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add(options: argparse.Namespace) -> None:
     """Register a client and print its id and, this once, its secret."""
-    if not (options.redirect_uri or options.machine):
+    if not (options.redirect_uri or options.machine or options.device):
         raise CommandRefused(
             "--redirect-uri is missing: the address to which the app has its user's browser sent back, once for each. "
-            "A client without users takes --machine instead."
+            "An app on devices without a browser takes --device, and a client without users --machine."
         )
     try:
         metadata = read_preregistration(_document(options), is_machine=options.machine)
@@ -101,6 +107,7 @@ def add(options: argparse.Namespace) -> None:
         now=int(time.time()),
         origin=ClientOrigin.PREREGISTERED,
         refresh_reuse=options.refresh_reuse,
+        requires_pushed_requests=options.require_par,
     )
 
     async def register(store: Store) -> None:
@@ -151,6 +158,7 @@ def show(options: argparse.Namespace) -> None:
             "authentication": client.token_endpoint_auth_method,
             "keys": client.jwks_uri or ("inline" if client.jwks else None),
             "scope": client.scope or "(the default)",
+            "pushed requests": "required" if client.requires_pushed_requests else "possible",
             "refresh reuse": _reuse_of(client),
         }
     )
@@ -253,6 +261,7 @@ def _document(options: argparse.Namespace) -> dict[str, object]:
         options.name,
         redirect_uris=options.redirect_uri,
         is_machine=options.machine,
+        is_device=options.device,
         auth_method=options.auth_method,
         jwks=None if options.jwks is None else json.loads(options.jwks.read_text(encoding="utf-8")),
         jwks_uri=options.jwks_uri,

@@ -11,6 +11,8 @@ from gatepost.client.token_requests import DEVICE_CODE, RequestRefused, TokenReq
 
 _INTERVAL: Final = 5.0
 """Seconds, where the server does not say (section 3.2)."""
+_SHORTEST: Final = 1.0
+"""Seconds; a server that says less would have us ask it without a pause."""
 _SLOWER: Final = 5.0
 """Section 3.5."""
 _LONGEST: Final = 1800.0
@@ -38,7 +40,8 @@ async def tokens_by_device(
         raise CallRefused(f"{requests.protection.issuer} has answered without a code to type.")
     whole = said.get("verification_uri_complete")
     show(where, user_code, whole if isinstance(whole, str) else None)
-    interval, left = _seconds(said.get("interval"), _INTERVAL), _seconds(said.get("expires_in"), _LONGEST)
+    interval = max(_seconds(said.get("interval"), _INTERVAL), _SHORTEST)
+    left = _seconds(said.get("expires_in"), _LONGEST)
     while left > 0:
         await sleep(interval)
         left -= interval

@@ -98,7 +98,8 @@ class TokenRequests:
     async def device_codes(self, client: RegisteredClient, scopes: Sequence[str]) -> Mapping[str, Any]:
         """Begin a login by device (RFC 8628 section 3.1)."""
         url = self.protection.endpoint("device_authorization_endpoint")
-        form = {"client_id": client.client_id, "resource": self.protection.resource}
+        # Who the client is goes with how it authenticates, and nothing is sent twice (RFC 8628 section 3.1).
+        form = {"resource": self.protection.resource}
         if scopes:
             form["scope"] = " ".join(scopes)
         async with self._asking(), self._client(client, url) as http:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from gatepost.configuration.settings import SettingsError
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.errors import OAuthError
-from gatepost.oauth.operator_clients import read_preregistration
+from gatepost.oauth.operator_clients import grant_types_of, read_preregistration
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
@@ -51,6 +51,8 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "name": (_is_text, "what people see on the consent page"),
     "redirect_uris": (_are_texts, "a list of URIs"),
     "machine": (lambda value: isinstance(value, bool), "true or false"),
+    "device": (lambda value: isinstance(value, bool), "true or false"),
+    "require_par": (lambda value: isinstance(value, bool), "true or false"),
     "auth_method": (lambda value: value in _METHODS, ", ".join(_METHODS[:-1]) + f" or {_METHODS[-1]}"),
     "jwks": (lambda value: isinstance(value, dict), "a JWK set, a table with the list keys"),
     "jwks_uri": (_is_text, "an https URL"),
@@ -165,6 +167,7 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
     document = {
         "client_name": entry["name"],
         "redirect_uris": entry.get("redirect_uris"),
+        "grant_types": grant_types_of(is_device=entry.get("device", False), redirects=bool(entry.get("redirect_uris"))),
         "token_endpoint_auth_method": method,
         "jwks": entry.get("jwks"),
         "jwks_uri": entry.get("jwks_uri"),
@@ -186,6 +189,7 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
         now=now,
         origin=ClientOrigin.SETTINGS,
         refresh_reuse=entry.get("refresh_reuse"),
+        requires_pushed_requests=entry.get("require_par", False),
     )
 
 

@@ -217,6 +217,13 @@ class OAuthSettings(Section):
         pattern="^(none|administrators|everybody)$",
         description="none, administrators or everybody",
     )
+    require_par: Flag = Field(default=False, alias="OAUTH_REQUIRE_PAR")
+    device_login: str = Field(
+        "none",
+        alias="OAUTH_DEVICE_LOGIN",
+        pattern="^(none|operator|everybody)$",
+        description="none, operator or everybody",
+    )
     github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
     github_client_secret: SecretStr | None = Field(
         None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"

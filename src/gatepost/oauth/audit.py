@@ -27,6 +27,7 @@ class AuditEvent(StrEnum):
     ENTERPRISE_GRANT = "enterprise_grant"
     WORKLOAD_GRANT = "workload_grant"
     GRANT_ASSERTION = "grant_assertion"
+    DEVICE_LOGIN = "device_login"
     CLIENT_AUTHENTICATION = "client_authentication"
     PROOF_OF_POSSESSION = "proof_of_possession"
     REVOCATION = "revocation"
@@ -147,6 +148,8 @@ REFUSALS: Final = {
     Reason.CODE_REDIRECT_URI_MISMATCH: AuditEvent.CODE_REDEMPTION,
     Reason.CODE_VERIFIER_WRONG: AuditEvent.CODE_REDEMPTION,
     Reason.CODE_ATTEMPTS_EXHAUSTED: AuditEvent.CODE_REDEMPTION,
+    Reason.DEVICE_CODE_REPLAYED: AuditEvent.DEVICE_LOGIN,
+    Reason.DEVICE_CODE_OF_ANOTHER_CLIENT: AuditEvent.DEVICE_LOGIN,
     Reason.REFRESH_TOKEN_REUSED: AuditEvent.REFRESH,
     Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT: AuditEvent.REFRESH,
     Reason.GRANT_REVOKED: AuditEvent.REFRESH,

@@ -60,6 +60,17 @@ def requested_client_id(parameters: Parameters) -> str:
     return _sole_value(parameters, "client_id") or _missing("client_id")
 
 
+def requested_uri(parameters: Parameters) -> str | None:
+    """Return the `request_uri` that the request names in place of all else (RFC 9126 section 4), or None.
+
+    Raises:
+        InvalidRequest: it is sent twice or malformed.
+    """
+    own = {"request_uri"}
+    check_parameters(Parameters({}, parameters.repeated & own, parameters.malformed & own))
+    return parameters.values.get("request_uri")
+
+
 def establish_redirect_uri(client: Client, parameters: Parameters) -> AuthorizationRequest:
     """Return the request with the redirect URI that its answer may go to.
 
@@ -163,8 +174,15 @@ def requested_scopes(
     Raises:
         InvalidScope: it names scopes and none of them is known, or is malformed.
     """
-    registered = tuple(scope for scope in parse_scope(request.client.scope or "") if scope in known)
-    return select_scopes(request.parameters.values.get("scope"), known=known, default=registered or default)
+    return scopes_asked_by(request.client, request.parameters.values.get("scope"), known=known, default=default)
+
+
+def scopes_asked_by(
+    client: Client, requested: str | None, *, known: Collection[str], default: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the scopes that `requested`, a `scope` parameter of the client, is about; see `requested_scopes`."""
+    registered = tuple(scope for scope in parse_scope(client.scope or "") if scope in known)
+    return select_scopes(requested, known=known, default=registered or default)
 
 
 def begin_transaction(

@@ -17,7 +17,13 @@ from gatepost.oauth.errors import InvalidClient, InvalidClientMetadata, InvalidR
 from gatepost.oauth.fetched_urls import SCHEME, host_of, url_problem
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, new_client, parse_metadata, read_metadata
+from gatepost.oauth.registration import (
+    DEFAULT_GRANT_TYPES,
+    new_client,
+    parse_metadata,
+    read_metadata,
+    requires_pushed_requests,
+)
 
 MAX_DOCUMENT: Final = 64 * 1024
 """Bytes of one document. Section 8.7 of the draft recommends 5 KB; documents in use are larger, and none is stored."""
@@ -84,9 +90,10 @@ def read_document(
             auth_methods=METHODS_FOR_DOCUMENTS,
             most_redirect_uris=_MOST_REDIRECT_URIS,
         )
+        pushes = requires_pushed_requests(document)
     except (InvalidClientMetadata, InvalidRedirectUri) as error:
         raise _invalid(error.description.rstrip(".")) from None
-    return new_client(metadata, client_id=url, secret_fingerprint=None, now=now)
+    return new_client(metadata, client_id=url, secret_fingerprint=None, now=now, requires_pushed_requests=pushes)
 
 
 def unavailable(*, is_ours: bool = False) -> TemporarilyUnavailable:

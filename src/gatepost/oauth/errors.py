@@ -10,6 +10,9 @@
     ├── InvalidScope              invalid_scope              400
     ├── InvalidTarget             invalid_target             400  (RFC 8707 section 2)
     ├── AccessDenied              access_denied              400
+    ├── AuthorizationPending      authorization_pending      400  (RFC 8628 section 3.5)
+    ├── SlowDown                  slow_down                  400  (RFC 8628 section 3.5)
+    ├── ExpiredToken              expired_token              400  (RFC 8628 section 3.5)
     ├── RegistrationDisabled      access_denied              403
     ├── LoginRequired             login_required             400  (OpenID Connect Core section 3.1.2.6)
     ├── InvalidRedirectUri        invalid_redirect_uri       400  (RFC 7591 section 3.2.2)
@@ -99,6 +102,24 @@ class AccessDenied(OAuthError):
     """The user said no."""
 
     error = "access_denied"
+
+
+class AuthorizationPending(OAuthError):
+    """Nobody has answered yet what a device asked for."""
+
+    error = "authorization_pending"
+
+
+class SlowDown(OAuthError):
+    """As `AuthorizationPending`, and the client asks too often."""
+
+    error = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    """Nobody has answered in time what a device asked for."""
+
+    error = "expired_token"
 
 
 class RegistrationDisabled(OAuthError):

@@ -104,6 +104,16 @@ TOKENS_OF_CLIENT: Final = Rate(12_000, 600)
 is a request that has proved to be the client's own by a code, a token or a secret; what strangers send under its name
 is counted by their address."""
 
+PUSHED_REQUESTS: Final = Rate(6000, 600)
+"""Per address: authorization requests that are pushed, by the server of an app for all of its users."""
+DEVICE_AUTHORIZATIONS: Final = Rate(600, 600)
+"""Per address: requests of devices, which a person has to answer."""
+USER_CODES_OF_ADDRESS: Final = Rate(60, 600)
+"""User codes per address that no device shows. Those that one shows are not counted."""
+USER_CODES_OF_PERSON: Final = Rate(20, 24 * 3600)
+"""The same per person. Of 20^8 codes `MOST_BEGUN` are in use at most, so a person who guesses for a year finds one with
+a chance of 3 %; of the ten that are in use on an ordinary day, with one of three in a million."""
+
 LOGINS_OF_ADDRESS: Final = Rate(60, 600)
 """Login attempts per address; each costs us a password hash."""
 LOGINS_OF_ACCOUNT_FROM_ADDRESS: Final = Rate(10, 600)
@@ -121,8 +131,8 @@ one with a chance of 1.1 %. The right ones are not counted, and recovery codes, 
 
 
 MOST_BEGUN: Final = 100_000
-"""Authorization requests that nobody has approved, logins under way, and browser sessions in which nobody is logged
-in: of each the newest so many are kept, whatever the addresses."""
+"""Authorization requests that nobody has approved, those of devices likewise, those that were pushed, logins under way,
+and browser sessions in which nobody is logged in: of each the newest so many are kept, whatever the addresses."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,15 @@ from dataclasses import replace
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import JWT_BEARER
 from gatepost.oauth.client_documents import is_document_url
+from gatepost.oauth.device_authorization import DEVICE_CODE
 from gatepost.oauth.errors import InvalidClientMetadata
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin, Grant
-from gatepost.oauth.registration import read_metadata
+from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, read_metadata
 from gatepost.oauth.scopes import parse_scope
 
 CLIENT_CREDENTIALS = "client_credentials"
+_GRANT_TYPES = (*DEFAULT_GRANT_TYPES, DEVICE_CODE)
 # Validation of a machine goes the way of all clients; no request of it is ever sent there.
 _NO_REDIRECT = "https://client.invalid/"
 
@@ -29,6 +31,7 @@ def preregistration(
     *,
     redirect_uris: Sequence[str],
     is_machine: bool,
+    is_device: bool = False,
     auth_method: str | None,
     jwks: object,
     jwks_uri: str | None,
@@ -45,11 +48,22 @@ def preregistration(
     return {
         "client_name": name,
         "redirect_uris": [*redirect_uris],
+        "grant_types": grant_types_of(is_device=is_device, redirects=bool(redirect_uris)),
         "token_endpoint_auth_method": auth_method,
         "jwks": jwks,
         "jwks_uri": jwks_uri,
         "scope": scope,
     }
+
+
+def grant_types_of(*, is_device: bool, redirects: bool) -> list[str]:
+    """Return the grant types of people that an operator's client asks for: with redirect URIs, by device, or by both.
+
+    Empty where neither is said.
+    """
+    if not is_device:
+        return []
+    return [*(DEFAULT_GRANT_TYPES if redirects else ("refresh_token",)), DEVICE_CODE]
 
 
 def read_preregistration(
@@ -58,7 +72,7 @@ def read_preregistration(
     """Return what an operator's registration, metadata as in RFC 7591, comes to. Its scopes are taken as they are.
 
     A machine may ask for tokens for itself, and one that is enterprise-managed for those whom an identity provider
-    names; without redirect URIs they can do nothing else.
+    names; without redirect URIs and logins by device they can do nothing else.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered.
@@ -66,18 +80,19 @@ def read_preregistration(
     """
     scope = document.get("scope")
     known_scopes = parse_scope(scope) if isinstance(scope, str) else ()
-    has_redirects = bool(document.get("redirect_uris"))
+    asked = document.get("grant_types")
+    is_of_people = bool(document.get("redirect_uris")) or (isinstance(asked, list) and DEVICE_CODE in asked)
     own = (*((CLIENT_CREDENTIALS,) if is_machine else ()), *((JWT_BEARER,) if is_enterprise_managed else ()))
     if not own:
-        return read_metadata(document, known_scopes=known_scopes)
-    checked = document if has_redirects else {**document, "redirect_uris": [_NO_REDIRECT]}
-    metadata = read_metadata(checked, known_scopes=known_scopes)
+        return read_metadata(document, known_scopes=known_scopes, grant_types=_GRANT_TYPES)
+    checked = document if is_of_people else {**document, "redirect_uris": [_NO_REDIRECT]}
+    metadata = read_metadata(checked, known_scopes=known_scopes, grant_types=_GRANT_TYPES)
     if metadata.token_endpoint_auth_method == "none":
         raise InvalidClientMetadata(
             Reason.CLIENT_METADATA_INVALID,
             "A client that acts without a login here has to authenticate: with a secret, or with private_key_jwt.",
         )
-    if has_redirects:
+    if is_of_people:
         return replace(metadata, grant_types=(*metadata.grant_types, *own))
     return replace(metadata, redirect_uris=(), grant_types=own, response_types=(), application_type="web")
 
@@ -139,7 +154,7 @@ def lost_grants(client: Client, grants: Iterable[Grant]) -> list[str]:
 
 def serves_people(client: Client) -> bool:
     """Say whether people can give this client access."""
-    return "authorization_code" in client.grant_types
+    return not {"authorization_code", DEVICE_CODE}.isdisjoint(client.grant_types)
 
 
 def placeholder_of(client_id: str, *, now: int) -> Client | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Final
 
 from gatepost.late_dataclass import dataclass
@@ -18,6 +18,16 @@ class AutoApprove(Enum):
     """What OAUTH_AUTO_APPROVE sets."""
 
 
+class Devices(StrEnum):
+    """Which clients may log people in by a code that a device shows (RFC 8628)."""
+
+    NONE = "none"
+    OPERATOR = "operator"
+    """Those that the operator registered for it."""
+    EVERYBODY = "everybody"
+    """Those that register themselves or describe themselves in a document as well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifetimes:
     """How long things live, in seconds."""
@@ -30,6 +40,10 @@ class Lifetimes:
     authorization_code: int = 600
     transaction: int = 1800
     """How long a person may take to log in and decide."""
+    pushed_request: int = 90
+    """How long a pushed request waits for the browser that the client sends after it."""
+    device_code: int = 600
+    """How long a device waits for its person to type the code; short, since whoever is sent one has to hurry."""
     refresh_window: int = 120
     """For how long a rotated refresh token is answered again with the same successor."""
     refresh_reuse: int = 24 * 3600
@@ -67,6 +81,10 @@ class AuthorizationServer:
     auto_approve: AutoApprove = AutoApprove.NEVER
     publishes_keys: bool = False
     """Whether access tokens are signed, and the keys to verify them published."""
+    requires_pushed_requests: bool = False
+    """Whether authorization requests count only if they were pushed (RFC 9126)."""
+    devices: Devices = Devices.NONE
+    """Which clients may log people in by a code that a device shows."""
 
     def skips_consent(self, *, to_loopback: bool) -> bool:
         """Say whether a request that no site sent is approved without asking.

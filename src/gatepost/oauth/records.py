@@ -70,6 +70,8 @@ class Client(ClientMetadata):
     disabled_at: int | None = None
     refresh_reuse: int | None = None
     """The operator's `Lifetimes.refresh_reuse` for this client alone; None where the server's holds."""
+    requires_pushed_requests: bool = False
+    """Whether its authorization requests count only if they were pushed (RFC 9126 section 6)."""
 
 
 class TransactionState(StrEnum):
@@ -109,6 +111,10 @@ class AuthorizationTransaction:
     """The request's query as it came, where the login provider reads it."""
     dpop_jkt: str | None = None
     """The thumbprint of the key that the code is to be bound to (RFC 9449 section 10); None for any."""
+    device_code_fingerprint: bytes | None = None
+    """Of the request of a device (RFC 8628) that is decided here; there is no redirect URI then."""
+    user_code: str | None = None
+    """Which the device shows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from gatepost.oauth.authorization import RESPONSE_TYPES_SUPPORTED
 from gatepost.oauth.client_authentication import METHODS_SUPPORTED
+from gatepost.oauth.device_authorization import DEVICE_CODE
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidClientMetadata, InvalidRedirectUri, InvalidScope
 from gatepost.oauth.fetched_urls import url_problem
@@ -41,8 +42,11 @@ _MAX_MARKS = 8
 
 DEFAULT_GRANT_TYPES = ("authorization_code", "refresh_token")
 """What clients may register for where nothing else is said."""
+_BEGINNINGS = frozenset({"authorization_code", DEVICE_CODE})
+"""Grant types that a person answers; nothing else begins a grant that a client can register for by itself."""
 _APPLICATION_TYPES = ("native", "web")
 _NAMELESS = "Unnamed client"
+_REQUIRES_PUSHED_REQUESTS = "require_pushed_authorization_requests"
 
 
 def parse_metadata(raw: bytes) -> dict[str, object]:
@@ -78,14 +82,16 @@ def read_metadata(
         InvalidRedirectUri: a redirect URI is missing or cannot be registered (RFC 7591 section 3.2.2).
         InvalidClientMetadata: something else is malformed, contradicts itself or cannot be honoured.
     """
-    redirect_uris = _redirect_uris(document, most_redirect_uris)
+    kept_grant_types = _grant_types(document, grant_types)
+    redirects = "authorization_code" in kept_grant_types
+    redirect_uris = _redirect_uris(document, most_redirect_uris, are_needed=redirects)
     auth_method = _auth_method(document, auth_methods)
     jwks, jwks_uri = _keys(document, auth_method)
     return ClientMetadata(
         client_name=_client_name(document),
         redirect_uris=redirect_uris,
-        grant_types=_grant_types(document, grant_types),
-        response_types=_response_types(document),
+        grant_types=kept_grant_types,
+        response_types=_response_types(document) if redirects else (),
         token_endpoint_auth_method=auth_method,
         application_type=_application_type(document, redirect_uris),
         scope=_scope(document, known_scopes),
@@ -97,6 +103,18 @@ def read_metadata(
     )
 
 
+def requires_pushed_requests(document: Mapping[str, object]) -> bool:
+    """Return whether a client's authorization requests are to count only if they were pushed (RFC 9126 section 6).
+
+    Raises:
+        InvalidClientMetadata: it says neither yes nor no.
+    """
+    said = document.get(_REQUIRES_PUSHED_REQUESTS)
+    if said is not None and not isinstance(said, bool):
+        _refuse(f"{_REQUIRES_PUSHED_REQUESTS} must be true or false.")
+    return bool(said)
+
+
 def new_client(
     metadata: ClientMetadata,
     *,
@@ -106,6 +124,7 @@ def new_client(
     origin: ClientOrigin = ClientOrigin.DYNAMIC,
     registration_token_fingerprint: bytes | None = None,
     refresh_reuse: int | None = None,
+    requires_pushed_requests: bool = False,
 ) -> Client:
     """Return the record of a new client.
 
@@ -120,6 +139,7 @@ def new_client(
         origin=origin,
         registration_token_fingerprint=registration_token_fingerprint,
         refresh_reuse=refresh_reuse,
+        requires_pushed_requests=requires_pushed_requests,
     )
 
 
@@ -142,6 +162,8 @@ def client_information(
     }
     if client.jwks is not None:
         registered["jwks"] = json.loads(client.jwks)
+    if client.requires_pushed_requests:
+        registered[_REQUIRES_PUSHED_REQUESTS] = True
     information = {"client_id": client.client_id, "client_id_issued_at": client.created_at, **registered}
     if client_secret is not None:
         # 0 means that it does not expire (RFC 7591 section 3.2.1); required beside a secret.
@@ -154,8 +176,11 @@ def client_information(
     return information
 
 
-def _redirect_uris(document: Mapping[str, object], most: int) -> tuple[str, ...]:
+def _redirect_uris(document: Mapping[str, object], most: int, *, are_needed: bool) -> tuple[str, ...]:
+    """Return the redirect URIs; a client that only logs in by device needs none (RFC 7591 section 2)."""
     uris = document.get("redirect_uris")
+    if not are_needed and not uris:
+        return ()
     if not isinstance(uris, list) or not 0 < len(uris) <= most:
         _refuse_redirect_uri(f"redirect_uris must be a list of 1 to {most} redirect URIs.")
     for position, uri in enumerate(uris):
@@ -224,13 +249,14 @@ def _grant_types(document: Mapping[str, object], supported: Sequence[str]) -> tu
     """
     asked = _list(document, "grant_types") or DEFAULT_GRANT_TYPES
     kept = tuple(grant_type for grant_type in supported if grant_type in asked)
-    if "authorization_code" not in kept:
-        _refuse("grant_types must include authorization_code, the one that begins every grant of this server.")
+    if not _BEGINNINGS & {*kept}:
+        beginnings = " or ".join(grant_type for grant_type in supported if grant_type in _BEGINNINGS)
+        _refuse(f"grant_types must include {beginnings}, which begins every grant of this server.")
     return kept
 
 
 def _response_types(document: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the response types; every client has the code grant, so `code` has to be among them (section 2.1)."""
+    """Return the response types of a client with the code grant; `code` has to be among them (section 2.1)."""
     asked = _list(document, "response_types") or RESPONSE_TYPES_SUPPORTED
     kept = tuple(response_type for response_type in RESPONSE_TYPES_SUPPORTED if response_type in asked)
     if not kept:
@@ -249,7 +275,8 @@ def _application_type(document: Mapping[str, object], redirect_uris: Sequence[st
     stated = _text(document, "application_type")
     if stated is not None and stated not in _APPLICATION_TYPES:
         _refuse("application_type must be native or web.")
-    return stated if stated == "native" else "web" if all(map(is_web, redirect_uris)) else "native"
+    leads_to_web = bool(redirect_uris) and all(map(is_web, redirect_uris))
+    return stated if stated == "native" else "web" if leads_to_web else "native"
 
 
 def _scope(document: Mapping[str, object], known_scopes: Collection[str]) -> str | None:

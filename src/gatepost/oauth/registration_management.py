@@ -75,10 +75,21 @@ def read_update(
     return read_metadata(document, known_scopes=known_scopes, grant_types=grant_types)
 
 
-def updated_client(client: Client, metadata: ClientMetadata, *, new_secret_fingerprint: bytes | None) -> Client:
+def updated_client(
+    client: Client,
+    metadata: ClientMetadata,
+    *,
+    new_secret_fingerprint: bytes | None,
+    requires_pushed_requests: bool = False,
+) -> Client:
     """Return the client's record after an update; the new secret is its first one, where it needs one now."""
     secret_fingerprint = (new_secret_fingerprint or client.secret_fingerprint) if metadata.needs_secret else None
-    return replace(client, **metadata.metadata(), secret_fingerprint=secret_fingerprint)
+    return replace(
+        client,
+        **metadata.metadata(),
+        secret_fingerprint=secret_fingerprint,
+        requires_pushed_requests=requires_pushed_requests,
+    )
 
 
 def _refused(description: str) -> InvalidClientMetadata:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gatepost.oauth import client_authentication, introspection, pkce
-from gatepost.oauth.policy import AuthorizationServer
+from gatepost.oauth.policy import AuthorizationServer, Devices
 from gatepost.tokens.client_keys import ALGORITHMS
 from gatepost.tokens.dpop import SIGNING_ALGORITHMS
 
@@ -29,6 +29,7 @@ def server_metadata(
         "issuer": server.issuer,
         "authorization_endpoint": f"{server.issuer}/oauth/authorize",
         "token_endpoint": f"{server.issuer}/oauth/token",
+        "pushed_authorization_request_endpoint": f"{server.issuer}/oauth/par",  # RFC 9126 section 5
         "scopes_supported": list(dict.fromkeys(scopes)),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -50,6 +51,10 @@ def server_metadata(
         metadata["authorization_grant_profiles_supported"] = list(grant_profiles)
     if server.publishes_keys:
         metadata["jwks_uri"] = f"{server.issuer}/oauth/jwks"
+    if server.requires_pushed_requests:
+        metadata["require_pushed_authorization_requests"] = True
+    if server.devices is not Devices.NONE:
+        metadata["device_authorization_endpoint"] = f"{server.issuer}/oauth/device_authorization"  # RFC 8628 section 4
     if server.registration_enabled:
         metadata["registration_endpoint"] = f"{server.issuer}/oauth/register"
     if server.client_documents_enabled:

@@ -26,6 +26,8 @@ class SecretKind(StrEnum):
     ACCESS_TOKEN = "gp_at_"
     REFRESH_TOKEN = "gp_rt_"
     AUTHORIZATION_CODE = "gp_ac_"
+    DEVICE_CODE = "gp_dc_"
+    REQUEST_REFERENCE = "gp_ar_"
     BROWSER_SESSION = "gp_bs_"
     SETUP_LINK = "gp_su_"
     ACCOUNT_LINK = "gp_al_"

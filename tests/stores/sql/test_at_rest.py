@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -15,6 +16,7 @@ import pytest
 
 from gatepost.identity.account_links import AccountLinkOffers
 from gatepost.identity.local_accounts import new_user
+from gatepost.oauth.device_authorization import DEVICE_CODE
 from gatepost.oauth.refresh import open_successor
 from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
 from gatepost.stores.contract.api_keys import KeyAddition, new_api_key
@@ -28,7 +30,7 @@ from gatepost.tokens.opaque import SecretKind, fingerprint
 from gatepost.tokens.sealing import KeyRing, SealBroken, unseal
 from gatepost.tokens.signing import generate_signing_key
 from gatepost.web.pages import login_completion
-from tests.attacks.installed import ORIGIN, Installed, installed
+from tests.attacks.installed import CHALLENGE, ORIGIN, Installed, installed
 from tests.attacks.login_world import KEY
 from tests.identity.one_time_app import App
 from tests.seeds.person import CALLBACK, Person
@@ -88,7 +90,9 @@ class Lived:
 async def lived(place: str) -> AsyncIterator[Lived]:
     store = store_at(place)
     never = "sqlite:///never-opened.db"
-    serving = installed(store=store, MCP_PUBLIC_URL=ORIGIN, MCP_SEALING_KEYS=KEY, MCP_STORAGE_URL=never)
+    serving = installed(
+        store=store, OAUTH_DEVICE_LOGIN="everybody", MCP_PUBLIC_URL=ORIGIN, MCP_SEALING_KEYS=KEY, MCP_STORAGE_URL=never
+    )
     async with serving as running:
         lived = Lived(place, running)
         await set_up_by_operator(lived)
@@ -138,6 +142,7 @@ async def live(lived: Lived, name: str) -> None:
     wanted = {"redirect_uris": [CALLBACK], "token_endpoint_auth_method": "client_secret_post"}
     registered = (await person.http.post("/oauth/register", json=wanted)).json()
     lived.add("gp_cs_", registered["client_secret"])
+    await push_and_begin_by_device(person.http, registered)
     public = await person.arrive()
     token = await person.allow(await person.submit(public, username=name, password=PASSWORD))
     lived.running.clock[0] += 1
@@ -160,6 +165,17 @@ async def live(lived: Lived, name: str) -> None:
     other = lived.browser()
     await type_password(other.http, name)
     await other.http.aclose()
+
+
+async def push_and_begin_by_device(http: httpx2.AsyncClient, app: dict[str, Any]) -> None:
+    """Push an authorization request that nobody opens, and begin a login by device that nobody answers."""
+    own = {"client_id": app["client_id"], "client_secret": app["client_secret"]}
+    asked = {"response_type": "code", "code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    assert (await http.post("/oauth/par", data={**own, **asked})).status_code == 201
+    device = {"grant_types": [DEVICE_CODE], "token_endpoint_auth_method": "none"}
+    lamp = (await http.post("/oauth/register", json=device)).json()
+    begun = await http.post("/oauth/device_authorization", data={"client_id": lamp["client_id"]})
+    assert begun.status_code == 200
 
 
 async def live_elsewhere(lived: Lived) -> None:

@@ -61,6 +61,8 @@ SCANS_ON_PURPOSE = {
     # All access that was given before a time: an operator's command, after a restore or a break-in.
     "DELETE FROM browser_sessions WHERE created_at < $1",
     "DELETE FROM authorization_transactions WHERE created_at < $1",
+    "DELETE FROM pushed_requests WHERE created_at < $1",
+    "DELETE FROM device_authorizations WHERE created_at < $1",
     "DELETE FROM account_links WHERE created_at < $1",
     "DELETE FROM consents WHERE created_at < $1",
     "DELETE FROM mcp_sessions WHERE created_at < $1",

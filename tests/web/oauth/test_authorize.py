@@ -109,6 +109,7 @@ def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (
     )
     decision = Decision(
         transactions=store.transactions,
+        devices=store.device_authorizations,
         consents=store.consents,
         consent_lifetime=0,
         browser_sessions=browser_sessions,
@@ -120,6 +121,7 @@ def front_endpoint(store: Store, *, resources: tuple[ProtectedResource, ...] = (
     )
     return AuthorizeEndpoint(
         clients=store.clients,
+        pushed_requests=store.pushed_requests,
         transactions=store.transactions,
         resources=resources,
         browser_sessions=browser_sessions,
@@ -406,6 +408,7 @@ def test_the_endpoint_is_documented() -> None:
     assert operation["summary"] == "Ask a user for access"
     assert [parameter["name"] for parameter in operation["parameters"]] == [
         "client_id",
+        "request_uri",
         "response_type",
         "redirect_uri",
         "code_challenge",

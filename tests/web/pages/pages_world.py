@@ -308,6 +308,7 @@ def make_world(
     )
     decision = Decision(
         transactions=store.transactions,
+        devices=store.device_authorizations,
         consents=store.consents,
         consent_lifetime=CONSENT_LIFETIME,
         browser_sessions=sessions,
@@ -372,6 +373,7 @@ def make_world(
     app.add(
         AuthorizeEndpoint(
             clients=store.clients,
+            pushed_requests=store.pushed_requests,
             transactions=store.transactions,
             resources=resources,
             browser_sessions=sessions,

@@ -15,6 +15,7 @@ from gatepost.stores.conformance.behaviour.linked_logins import ADA, OCTOCAT, lo
 from gatepost.stores.conformance.behaviour.logins import LOGIN
 from gatepost.stores.conformance.behaviour.mcp_streams import SESSION
 from gatepost.stores.conformance.behaviour.passkeys import passkey
+from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
 from gatepost.stores.conformance.records import (
@@ -24,6 +25,8 @@ from gatepost.stores.conformance.records import (
     approve,
     audit_record,
     client,
+    device,
+    device_question,
     fp,
     grant,
     redeem,
@@ -61,6 +64,13 @@ async def fill(store: Store) -> None:
     await store.assertions.remember_jti("client-1", "jti-1", expires_at=NOW + 60, now=NOW)
     await store.transactions.begin_transaction(transaction("transaction-open"))
     await approve(store, "approved")
+    for name, user_code in (("open", "BBBBBBBB"), ("approved", "CCCCCCCC")):
+        await store.device_authorizations.begin_device_authorization(device(name, user_code))
+        await store.transactions.begin_transaction(device_question(f"question-{name}", name))
+    await store.pushed_requests.push_request(pushed())
+    await store.device_authorizations.approve_device(
+        "question-approved", subject="user-1", scopes=("notes:read", "notes:write"), now=NOW
+    )
     await redeem(store)
     await store.grants.rotate_refresh_token(fp("refresh 1"), tokens("2"), b"sealed 2", now=NOW, window=WINDOW)
     await redeem(store, "other", created_at=NOW + 1)
@@ -118,6 +128,13 @@ async def _access(store: Store) -> dict[str, Any]:
     names = ("1", "2", "3", "other", "given", "approved", "new")
     return {
         "requests": [await store.transactions.find_transaction(f"transaction-{n}", now=NOW) for n in (*names, "open")],
+        "devices": [
+            await store.device_authorizations.find_device_authorization(fp(f"device {name}"))
+            for name in ("open", "approved", "new")
+        ],
+        "questions": [
+            await store.transactions.find_transaction(f"question-{name}", now=NOW) for name in ("open", "approved")
+        ],
         "codes": [await store.grants.find_code(fp(f"code-{name}"), now=NOW) for name in names],
         "grants": await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=99),
         "access tokens": [await store.grants.find_access_token(fp(f"access {name}"), now=NOW) for name in names],

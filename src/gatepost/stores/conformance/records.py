@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome, event_id
 from gatepost.oauth.consent import Consent
+from gatepost.oauth.device_authorization import DeviceAuthorization
 from gatepost.oauth.records import (
     AccessToken,
     AuthorizationCode,
@@ -76,6 +77,36 @@ def transaction(transaction_id: str = "transaction-1", **changes: Any) -> Author
         ),
         **changes,
     )
+
+
+def device(name: str = "1", user_code: str = "BCDFGHJK", **changes: Any) -> DeviceAuthorization:
+    """The request of a device whose device code is `device NAME`."""
+    return replace(
+        DeviceAuthorization(
+            device_code_fingerprint=fp(f"device {name}"),
+            user_code=user_code,
+            client_id="client-1",
+            scopes=("notes:read", "notes:write"),
+            resource=RESOURCE,
+            created_at=NOW,
+            expires_at=NOW + 600,
+        ),
+        **changes,
+    )
+
+
+def device_question(transaction_id: str, name: str = "1", **changes: Any) -> AuthorizationTransaction:
+    """What somebody is asked who has typed the user code of `device(NAME)`."""
+    asked = {
+        "redirect_uri": "",
+        "redirect_uri_was_sent": False,
+        "code_challenge": "",
+        "client_state": None,
+        "expires_at": NOW + 600,
+        "device_code_fingerprint": fp(f"device {name}"),
+        "user_code": "BCDFGHJK",
+    }
+    return transaction(transaction_id, **{**asked, **changes})
 
 
 def code(name: str = "code-1", transaction_id: str = "transaction-1", **changes: Any) -> AuthorizationCode:

@@ -16,6 +16,7 @@ from gatepost.stores.contract.browser_sessions import BrowserSessionStore
 from gatepost.stores.contract.changes import ChangeStore
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.device_authorizations import DeviceAuthorizationStore
 from gatepost.stores.contract.endpoints import EndpointStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
@@ -25,6 +26,7 @@ from gatepost.stores.contract.linked_logins import LinkedLoginStore
 from gatepost.stores.contract.logins import LoginStore
 from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestStore, McpSessionStore, McpStreamStore
 from gatepost.stores.contract.passkeys import PasskeyStore
+from gatepost.stores.contract.pushed_requests import PushedRequestStore
 from gatepost.stores.contract.second_steps import SecondStepStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
@@ -70,6 +72,8 @@ class Store:
     browser_sessions: BrowserSessionStore
     logins: LoginStore
     transactions: TransactionStore
+    device_authorizations: DeviceAuthorizationStore
+    pushed_requests: PushedRequestStore
     consents: ConsentStore
     grants: GrantStore
     approvals: ApprovalStore

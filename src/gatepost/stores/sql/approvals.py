@@ -9,6 +9,7 @@ from gatepost.stores.contract.approvals import ConnectedApp, GrantListing
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, Wakeup, WakeupKind
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
+from gatepost.stores.sql.device_authorizations import FORGET_APPROVED_DEVICES
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES, insert_grant, revoke_grant
 from gatepost.stores.sql.tables import GRANTS
 
@@ -60,6 +61,8 @@ _END_ALL: Final = {
     "browser sessions": "DELETE FROM browser_sessions WHERE created_at < $1",
     "account links": "DELETE FROM account_links WHERE created_at < $1",
     "authorization requests": "DELETE FROM authorization_transactions WHERE created_at < $1",
+    "pushed authorization requests": "DELETE FROM pushed_requests WHERE created_at < $1",
+    "logins by device": "DELETE FROM device_authorizations WHERE created_at < $1",
     "remembered approvals": "DELETE FROM consents WHERE created_at < $1",
     "MCP sessions": "DELETE FROM mcp_sessions WHERE created_at < $1",
     "tokens for tools": "DELETE FROM upstream_tokens WHERE linked_at < $1",
@@ -110,6 +113,7 @@ class SqlApprovalStore(Operations):
         if grant_id is None:
             live = await GRANTS.all(transaction, f"{_LIVE_OF_SUBJECT} ORDER BY grant_id", subject, now)
             await transaction.run(FORGET_UNREDEEMED_CODES, subject)
+            await transaction.run(FORGET_APPROVED_DEVICES, subject)
             await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
         elif subject is None:
             live = await GRANTS.all(transaction, _LIVE, grant_id, now)

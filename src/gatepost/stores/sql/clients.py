@@ -12,8 +12,10 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, grant_ended
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.device_authorizations import DROP_DEVICES_OF_CLIENT
 from gatepost.stores.sql.grants import insert_grant
 from gatepost.stores.sql.limits import take_uses
+from gatepost.stores.sql.pushed_requests import DROP_PUSHED_REQUESTS_OF_CLIENT
 from gatepost.stores.sql.tables import CLIENTS, GRANTS
 
 _FIND: Final = "SELECT * FROM clients WHERE client_id = $1"
@@ -43,7 +45,7 @@ _REVOKE_GRANTS: Final = """
 """
 _REVOKE_GRANT: Final = "UPDATE grants SET revoked_at = $2, revoked_reason = $3 WHERE grant_id = $1"
 
-# Bounded by the index on registered clients by age; the two look-ups of a candidate go by client.
+# Bounded by the index on registered clients by age; the look-ups of a candidate go by client.
 _DELETE_ORPHANS: Final = """
     DELETE FROM clients WHERE client_id IN (
         SELECT client_id FROM clients
@@ -53,6 +55,10 @@ _DELETE_ORPHANS: Final = """
               SELECT 1 FROM authorization_transactions
               WHERE authorization_transactions.client_id = clients.client_id
                 AND authorization_transactions.expires_at > $1
+          )
+          AND NOT EXISTS (
+              SELECT 1 FROM device_authorizations
+              WHERE device_authorizations.client_id = clients.client_id AND device_authorizations.expires_at > $1
           )
         ORDER BY created_at LIMIT $2
     )
@@ -173,6 +179,8 @@ async def _remove(transaction: Transaction, client_id: str, *, now: int) -> bool
 async def _take_back(transaction: Transaction, client: Client, *, now: int) -> None:
     """End what a client that was changed could not get any more, and what it was about to get."""
     await transaction.run(_DROP_REQUESTS, client.client_id)
+    await transaction.run(DROP_DEVICES_OF_CLIENT, client.client_id)
+    await transaction.run(DROP_PUSHED_REQUESTS_OF_CLIENT, client.client_id)
     if not serves_people(client):
         await transaction.run(_FORGET_CONSENTS, client.client_id)
     live = "SELECT * FROM grants WHERE client_id = $1 AND revoked_at IS NULL"
@@ -183,6 +191,8 @@ async def _take_back(transaction: Transaction, client: Client, *, now: int) -> N
 
 async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason, now: int) -> None:
     await transaction.run(_DROP_REQUESTS, client_id)
+    await transaction.run(DROP_DEVICES_OF_CLIENT, client_id)
+    await transaction.run(DROP_PUSHED_REQUESTS_OF_CLIENT, client_id)
     await transaction.run(_FORGET_CONSENTS, client_id)
     if await transaction.run(_REVOKE_GRANTS, client_id, now, reason.value):
         await transaction.notify(ACCESS_TAKEN)

@@ -17,6 +17,7 @@ from gatepost.stores.sql.changes import SqlChangeStore
 from gatepost.stores.sql.clients import SqlClientStore
 from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Database, Operations, Transaction, read, write
+from gatepost.stores.sql.device_authorizations import SqlDeviceAuthorizationStore
 from gatepost.stores.sql.endpoints import SqlEndpointStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
@@ -31,6 +32,7 @@ from gatepost.stores.sql.mcp import (
     SqlMcpStreamStore,
 )
 from gatepost.stores.sql.passkeys import SqlPasskeyStore
+from gatepost.stores.sql.pushed_requests import SqlPushedRequestStore
 from gatepost.stores.sql.second_steps import SqlSecondStepStore
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.upstream_tokens import SqlUpstreamTokenStore
@@ -55,6 +57,8 @@ def sql_store(database: Database, wakeups: Wakeups = NO_WAKEUPS) -> Store:
         browser_sessions=SqlBrowserSessionStore(database),
         logins=SqlLoginStore(database),
         transactions=SqlTransactionStore(database),
+        device_authorizations=SqlDeviceAuthorizationStore(database),
+        pushed_requests=SqlPushedRequestStore(database),
         consents=SqlConsentStore(database),
         grants=SqlGrantStore(database),
         approvals=SqlApprovalStore(database),

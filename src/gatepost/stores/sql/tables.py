@@ -6,6 +6,8 @@ from typing import Final
 
 from gatepost.oauth.audit import AuditEvent, AuditRecord, Outcome
 from gatepost.oauth.consent import Consent
+from gatepost.oauth.device_authorization import DeviceAuthorization, DeviceState
+from gatepost.oauth.pushed_requests import PushedRequest
 from gatepost.oauth.records import (
     AccessToken,
     AuthorizationCode,
@@ -39,6 +41,7 @@ CLIENTS: Final = Table(
     response_types=LIST,
     origin=Conversion(str, ClientOrigin),
     dpop_bound_access_tokens=FLAG,
+    requires_pushed_requests=FLAG,
 )
 TRANSACTIONS: Final = Table(
     "authorization_transactions",
@@ -48,6 +51,10 @@ TRANSACTIONS: Final = Table(
     state=Conversion(str, TransactionState),
     started_by_user=FLAG,
 )
+DEVICE_AUTHORIZATIONS: Final = Table(
+    "device_authorizations", DeviceAuthorization, scopes=SCOPES, state=Conversion(str, DeviceState)
+)
+PUSHED_REQUESTS: Final = Table("pushed_requests", PushedRequest)
 CODES: Final = Table("authorization_codes", AuthorizationCode, redirect_uri_was_sent=FLAG, scopes=SCOPES)
 GRANTS: Final = Table("grants", Grant, scopes=SCOPES)
 ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)

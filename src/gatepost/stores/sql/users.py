@@ -13,6 +13,7 @@ from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.device_authorizations import FORGET_APPROVED_DEVICES
 from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES
 from gatepost.stores.sql.linked_logins import find_person, rename_login
 from gatepost.stores.sql.tables import USERS
@@ -196,6 +197,7 @@ async def disable_user(transaction: Transaction, subject: str, *, now: int) -> N
     await transaction.run(_END_LINKS, subject)
     await transaction.run(FORGET_CONSENTS_OF_SUBJECT, subject)
     await transaction.run(FORGET_UNREDEEMED_CODES, subject)
+    await transaction.run(FORGET_APPROVED_DEVICES, subject)
     await transaction.run(_END_UPSTREAM_TOKENS, subject)
     await transaction.run(_REVOKE_GRANTS, subject, now, Reason.USER_DISABLED.value)
     await transaction.run(_REVOKE_API_KEYS, subject, now)

@@ -18,14 +18,17 @@ from gatepost.oauth.authorization import (
     establish_redirect_uri,
     requested_client_id,
     requested_scopes,
+    requested_uri,
 )
 from gatepost.oauth.display_text import display_text
 from gatepost.oauth.errors import InvalidClient, InvalidRequest, InvalidTarget, OAuthError, TemporarilyUnavailable
 from gatepost.oauth.parameters import Parameters, read_parameters
+from gatepost.oauth.pushed_requests import PushedRequest, check_was_pushed, reference_of
 from gatepost.oauth.reasons import Reason
 from gatepost.outbound.addresses import is_loopback
 from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.clients import ClientFinder
+from gatepost.stores.contract.pushed_requests import PushedRequestStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.tokens.opaque import RandomBytes, identifier
 from gatepost.web.pages.browser_session import BrowserSessions
@@ -48,6 +51,7 @@ class AuthorizeEndpoint:
     """The authorization endpoint."""
 
     clients: ClientFinder
+    pushed_requests: PushedRequestStore
     transactions: TransactionStore
     """Where a validated request waits for login and consent."""
     resources: Sequence[ProtectedResource]
@@ -69,14 +73,19 @@ class AuthorizeEndpoint:
         return self.pages.routes(route)
 
     async def get(self, request: Request) -> Response:
-        # 1. Read the query. What is repeated or malformed is set apart: the answer depends on what it is.
+        # 1. Read the query, or what was pushed. What is repeated or malformed is set apart: the answer depends on it.
         parameters = _parameters(request)
+        pushed = await self._pushed(parameters)
+        if pushed is not None:
+            parameters = read_parameters(pushed.query.encode())
 
         # 2. Client and redirect URI first: until both are established, nothing redirects (RFC 6749 4.1.2.1).
         asked = await self._established(request, parameters)
 
         # 3. Everything else: refusals go back to the client.
         try:
+            if pushed is None:
+                check_was_pushed(asked, self.decision.authorization_server)
             check_request(asked)
             resource = _resource(asked, self.resources)
             scopes = requested_scopes(asked, known=resource.scopes, default=resource.default_scopes)
@@ -85,7 +94,8 @@ class AuthorizeEndpoint:
             return await self.decision.refuse(request, asked, error)
 
         # 4. The request becomes this browser's own.
-        query = request.url.query if self.completion.provider.reads_query else None
+        said = request.url.query if pushed is None else pushed.query
+        query = said if self.completion.provider.reads_query else None
         request.state.authorization_query = query
         session = await self.browser_sessions.current(request)
         own = session or self.browser_sessions.new()
@@ -116,6 +126,32 @@ class AuthorizeEndpoint:
         await self.transactions.begin_transaction(transaction)
         path = (login_path if own.user is None else consent_path)(transaction.transaction_id)
         return self.browser_sessions.attach(self.pages.redirect(path), own)
+
+    async def _pushed(self, parameters: Parameters) -> PushedRequest | None:
+        """Return the request that was pushed and that this one names in place of all else; None where it names none.
+
+        It is spent by this, so an address that somebody else has seen is worth nothing once it was opened.
+
+        Raises:
+            PageRefusal: it names one that is not there, or names it twice, or no client beside it.
+        """
+        try:
+            request_uri = requested_uri(parameters)
+            if request_uri is None:
+                return None
+            client_id, reference = requested_client_id(parameters), reference_of(request_uri)
+        except InvalidRequest as error:
+            raise _broken_link(error.reason, error.description) from None
+        taken = None
+        if reference is not None:
+            taken = await self.pushed_requests.take_request(reference, client_id=client_id, now=self.now())
+        if taken is None:
+            raise PageRefusal(
+                Reason.REQUEST_URI_INVALID,
+                title=Phrase("This link is over"),
+                message=Phrase("It works once and for a short time. Go back to your app and connect again from there."),
+            )
+        return taken
 
     async def _established(self, request: Request, parameters: Parameters) -> AuthorizationRequest:
         """Return the request with its client and redirect URI.
@@ -243,15 +279,15 @@ _AUTHORIZE = api.Operation(
     description=_DESCRIPTION,
     parameters=[
         api.in_query("client_id", "The client's identifier.", required=True),
-        api.in_query("response_type", "Always `code`.", required=True, enum=["code"]),
+        api.in_query("request_uri", "What `/oauth/par` answered, in place of everything but `client_id` (RFC 9126)."),
+        api.in_query("response_type", "Always `code`. Required without `request_uri`.", enum=["code"]),
         api.in_query("redirect_uri", "Exactly as registered; may be absent if the client registered only one."),
         api.in_query(
             "code_challenge",
-            "The SHA-256 of the code verifier as base64url (RFC 7636).",
-            required=True,
+            "The SHA-256 of the code verifier as base64url (RFC 7636). Required without `request_uri`.",
             pattern="^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$",
         ),
-        api.in_query("code_challenge_method", "Always `S256`.", required=True, enum=["S256"]),
+        api.in_query("code_challenge_method", "Always `S256`. Required without `request_uri`.", enum=["S256"]),
         api.in_query("scope", "Space-separated. Unknown ones are dropped; absent means the default set."),
         api.in_query(
             "resource", "The MCP endpoint that the token is for (RFC 8707); may be absent if there is only one."

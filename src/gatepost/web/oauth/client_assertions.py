@@ -64,6 +64,6 @@ def audiences(issuer: str) -> frozenset[str]:
     """Return what an assertion for this authorization server may name as its audience.
 
     The issuer identifier, as the update of RFC 7523 will have it, also with the slash that some libraries put after a
-    bare origin; and the token endpoint (OpenID Connect Core section 9).
+    bare origin; the token endpoint (OpenID Connect Core section 9); and that for pushed requests (RFC 9126 section 2).
     """
-    return frozenset({issuer, f"{issuer}/", f"{issuer}/oauth/token"})
+    return frozenset({issuer, f"{issuer}/", f"{issuer}/oauth/token", f"{issuer}/oauth/par"})

@@ -91,14 +91,18 @@ _STRINGS = {**api.TEXTS, "maxItems": MAX_LIST}
 _METADATA: dict[str, api.Object] = {
     "redirect_uris": {
         **_STRINGS,
-        "minItems": 1,
-        "description": "https; http on loopback; or a private-use scheme such as `com.example.app:/callback`.",
+        "description": "For `authorization_code`, at least one: https; http on loopback; or a private-use scheme such "
+        "as `com.example.app:/callback`.",
     },
     "client_name": api.text("Shown to the user beside the redirect host.", maxLength=200),
     "client_uri": {**api.URL, "description": "https only."},
     "logo_uri": {**api.URL, "description": "https only."},
-    "grant_types": {**_STRINGS, "description": "Must include `authorization_code`. Absent: all that are supported."},
-    "response_types": {**_STRINGS, "description": "Must include `code`. Absent: `code`."},
+    "grant_types": {
+        **_STRINGS,
+        "description": "Must include one that a person answers, such as `authorization_code`. Absent: that one and "
+        "`refresh_token`.",
+    },
+    "response_types": {**_STRINGS, "description": "Must include `code` with `authorization_code`. Absent: `code`."},
     "token_endpoint_auth_method": api.text(
         "Absent: `none`, a public client.",
         enum=["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
@@ -108,10 +112,11 @@ _METADATA: dict[str, api.Object] = {
     "application_type": api.text(
         "`native` as soon as a redirect URI stays on the user's device.", enum=["native", "web"]
     ),
+    "require_pushed_authorization_requests": {"type": "boolean", "description": "RFC 9126 section 6."},
     "scope": api.text("What to ask for when an authorization request names no scope. Absent: the server's default."),
 }
-METADATA = api.record(_METADATA, required=["redirect_uris"])
-UPDATE = api.record({"client_id": api.TEXT, **_METADATA}, required=["client_id", "redirect_uris"])
+METADATA = api.record(_METADATA)
+UPDATE = api.record({"client_id": api.TEXT, **_METADATA}, required=["client_id"])
 INFORMATION = api.record(
     {
         "client_id": api.TEXT,

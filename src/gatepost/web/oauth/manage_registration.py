@@ -11,6 +11,7 @@ from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.limits import REGISTRATIONS_OF_ALL
 from gatepost.oauth.records import Client
+from gatepost.oauth.registration import requires_pushed_requests
 from gatepost.oauth.registration_management import check_manager, read_update, updated_client, wrong_token
 from gatepost.tokens.opaque import SecretKind
 from gatepost.web.oauth.client_registry import (
@@ -59,8 +60,9 @@ class ManageRegistrationEndpoint:
 
         # 2. The rules decide what the update comes to.
         registry = self.registry
+        document = await read_document(request)
         metadata = read_update(
-            await read_document(request),
+            document,
             client,
             known_scopes=registry.known_scopes,
             grant_types=registrable(registry.grant_types),
@@ -69,7 +71,12 @@ class ManageRegistrationEndpoint:
         # 3. Replace the registration in one step.
         needs_first_secret = metadata.needs_secret and client.secret_fingerprint is None
         secret, new_fingerprint = registry.mint(SecretKind.CLIENT_SECRET) if needs_first_secret else (None, None)
-        changed = updated_client(client, metadata, new_secret_fingerprint=new_fingerprint)
+        changed = updated_client(
+            client,
+            metadata,
+            new_secret_fingerprint=new_fingerprint,
+            requires_pushed_requests=requires_pushed_requests(document),
+        )
         if not await registry.clients.update_client(changed):
             raise wrong_token()  # it was removed or disabled a moment ago
         await registry.audit.record(request, AuditEvent.CLIENT_UPDATED, client_id=client.client_id)

@@ -14,7 +14,7 @@ from gatepost.oauth.errors import RegistrationDisabled, TooManyRequests
 from gatepost.oauth.limits import RegistrationBudget
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
-from gatepost.oauth.registration import new_client, read_metadata
+from gatepost.oauth.registration import new_client, read_metadata, requires_pushed_requests
 from gatepost.oauth.registration_management import check_initial_access_token
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier
 from gatepost.web.oauth.client_registry import (
@@ -74,6 +74,7 @@ class RegisterEndpoint:
             secret_fingerprint=secret_fingerprint,
             now=registry.now(),
             registration_token_fingerprint=token_fingerprint,
+            requires_pushed_requests=requires_pushed_requests(document),
         )
         await self._keep(request, client)
         registry.audit.note(request, AuditEvent.REGISTRATION, client_id=client.client_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +16,7 @@ from starlette.responses import Response
 from gatepost.identity.provider import IdentityProvider
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.consent import Consent, choices, narrowed
+from gatepost.oauth.device_authorization import DEVICE_CODE, shown_user_code
 from gatepost.oauth.errors import AccessDenied, InvalidRequest, InvalidTarget
 from gatepost.oauth.issuing import gets_refresh_token
 from gatepost.oauth.policy import Lifetimes
@@ -155,7 +157,10 @@ class ConsentPage:
             raise _client_gone(Reason.CLIENT_UNKNOWN)
         if client.disabled_at is not None:
             raise _client_gone(Reason.CLIENT_DISABLED)
-        if not is_registered(transaction.redirect_uri, client.redirect_uris):
+        if transaction.device_code_fingerprint is not None:
+            if DEVICE_CODE not in client.grant_types:
+                raise _client_gone(Reason.GRANT_TYPE_NOT_REGISTERED)
+        elif not is_registered(transaction.redirect_uri, client.redirect_uris):
             raise _client_gone(Reason.REDIRECT_URI_UNREGISTERED)
         return client
 
@@ -170,22 +175,15 @@ class ConsentPage:
         user: User,
         earlier: Consent | None,
     ) -> Response:
-        destination = display_host(transaction.redirect_uri)
-        leads_to_web = is_web(transaction.redirect_uri)
         switch = login_path(transaction.transaction_id, switch_account=True)
         free = choices(transaction.scopes, required=self.required_scopes)
+        template, asking = _who_asks(transaction, earlier)
         return self.pages.render(
             request,
-            "consent.html",
+            template,
             action=consent_path(transaction.transaction_id),
             csrf_token=csrf_token(session, purpose=_PURPOSE, transaction_id=transaction.transaction_id),
             client_name=claimed_name(client.client_name),
-            # What the redirect URI says about who asks is the one thing here that the client cannot make up: the
-            # answer goes there and nowhere else. So the page names it first and largest, and the name second.
-            destination=halves_of_host(destination) if leads_to_web else ("", destination),
-            is_loopback=is_loopback(transaction.redirect_uri),
-            is_web=leads_to_web,
-            allowed_before=earlier and day(earlier.created_at),
             groups=_groups(transaction, resource, free),
             summary=_summary(transaction.scopes, resource.destructive_scopes),
             can_choose=bool(free),
@@ -193,12 +191,28 @@ class ConsentPage:
             resource=resource,
             user=user.name,
             switch_path=switch if self.provider.can_switch_account else None,
+            **asking,
         )
 
 
 def _transaction_id(request: Request) -> str:
     """Return which authorization request the page's URL names; nothing is found under the empty string."""
     return query(request).get("transaction", "")
+
+
+def _who_asks(transaction: AuthorizationTransaction, earlier: Consent | None) -> tuple[str, dict[str, Any]]:
+    """Return the template of a request, and what it says of where the request comes from."""
+    if transaction.user_code is not None:
+        return "device_consent.html", {"user_code": shown_user_code(transaction.user_code)}
+    # What the redirect URI says about who asks is the one thing here that the client cannot make up: the answer goes
+    # there and nowhere else. So the page names it first and largest, and the name second.
+    destination, leads_to_web = display_host(transaction.redirect_uri), is_web(transaction.redirect_uri)
+    return "consent.html", {
+        "destination": halves_of_host(destination) if leads_to_web else ("", destination),
+        "is_loopback": is_loopback(transaction.redirect_uri),
+        "is_web": leads_to_web,
+        "allowed_before": earlier and day(earlier.created_at),
+    }
 
 
 def _how_long(client: Client, lifetimes: Lifetimes) -> Phrase:
@@ -274,7 +288,7 @@ _SHOW = api.Operation(
     tag="Pages",
     parameters=_PARAMETERS,
     responses={
-        200: api.page("The question."),
+        200: api.page("The question, of an app or of a device elsewhere."),
         303: api.moved("On to the login; or back to the app, where the operator decided."),
         400: api.page("The authorization request is over, or is another browser's."),
         409: api.page("The authorization request has been answered."),
@@ -296,6 +310,7 @@ _SUBMIT = api.Operation(
         }
     ),
     responses={
+        200: api.page("The answer is known to the device that asks."),
         303: api.moved("Back to the app with `code`, or with `error`; or on to the login."),
         **api.PAGE_FORM_REFUSALS,
         409: api.page("The authorization request has been answered."),

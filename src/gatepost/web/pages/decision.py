@@ -24,13 +24,15 @@ from gatepost.oauth.records import AuthorizationCode, AuthorizationTransaction, 
 from gatepost.oauth.redirect_uris import is_loopback
 from gatepost.resource.resources import ProtectedResource, implied_scopes_at
 from gatepost.stores.contract.consents import ConsentStore
+from gatepost.stores.contract.device_authorizations import DeviceAuthorizationStore
 from gatepost.stores.contract.transactions import ApproveOutcome, TransactionStore
 from gatepost.stores.contract.users import User
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, mint
 from gatepost.web.pages.browser_session import BrowserSessions
-from gatepost.web.pages.pending_request import account_disabled, already_answered
-from gatepost.web.pages.rendering import Pages
+from gatepost.web.pages.pending_request import ACCOUNT, account_disabled, already_answered
+from gatepost.web.pages.rendering import PageLink, PageRefusal, Pages
 from gatepost.web.site.audit import Audit
+from gatepost.wording.phrase import Phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class Decision:
     """Approves and denies authorization requests whose client, redirect URI and resource have been checked just now."""
 
     transactions: TransactionStore
+    devices: DeviceAuthorizationStore
     consents: ConsentStore
     consent_lifetime: int
     """Seconds for which approvals are remembered; 0 remembers none."""
@@ -105,12 +108,16 @@ class Decision:
     ) -> Response:
         """Approve: send the browser to the client with a code. What the person was asked is remembered.
 
+        A device elsewhere comes for its tokens itself, and nothing is remembered of it.
+
         Raises:
             AccessDenied: the person's roles permit nothing of it.
             PageRefusal: the request has been denied, its code has been redeemed, or it is over; or the person has been
                 disabled in the meantime.
         """
         transaction = self.permitted(transaction, user)
+        if transaction.device_code_fingerprint is not None:
+            return await self._approve_device(request, transaction, user)
         now, lifetime = self.now(), self.consent_lifetime if was_asked else 0
         code, record = self._code(transaction, user)
         consent = remembered(transaction, subject=user.subject, now=now, lifetime=lifetime)
@@ -127,7 +134,9 @@ class Decision:
         Raises:
             PageRefusal: the request has been approved, or is over.
         """
-        if not await self.transactions.deny_transaction(transaction.transaction_id, now=self.now()):
+        of_device = transaction.device_code_fingerprint is not None
+        deny = self.devices.deny_device if of_device else self.transactions.deny_transaction
+        if not await deny(transaction.transaction_id, now=self.now()):
             raise already_answered()
         await self.audit.record(
             request,
@@ -137,16 +146,55 @@ class Decision:
             subject=user.subject,
             client_id=transaction.client_id,
         )
+        if of_device:
+            return self._device_done(
+                request,
+                title=Phrase("Nothing was allowed"),
+                message=Phrase("The device is told so. You can close this window."),
+            )
         denied = AccessDenied(Reason.USER_DENIED, "The user denied the request.")
         return await self.refuse(request, transaction, denied)
 
     async def refuse(
         self, request: Request, asked: AuthorizationRequest | AuthorizationTransaction, error: OAuthError
     ) -> Response:
-        """Send the browser to the client with an error (RFC 6749 section 4.1.2.1)."""
+        """Send the browser to the client with an error (RFC 6749 section 4.1.2.1).
+
+        Raises:
+            PageRefusal: the client is on a device elsewhere, and is told when it asks.
+        """
+        if isinstance(asked, AuthorizationTransaction) and asked.device_code_fingerprint is not None:
+            await self.devices.deny_device(asked.transaction_id, now=self.now())
+            raise PageRefusal(
+                error.reason,
+                status=403,
+                title=Phrase("Nothing was allowed"),
+                message=Phrase("This server cannot give the device what it asks for, and tells it so."),
+                detail=error.description,
+            )
         issuer = self.authorization_server.issuer
         location = error_redirect(asked.redirect_uri, error, client_state=asked.client_state, issuer=issuer)
         return await self._send_back(request, location)
+
+    async def _approve_device(self, request: Request, transaction: AuthorizationTransaction, user: User) -> Response:
+        """Approve what a device asks for; it comes for its tokens (RFC 8628 section 3.4)."""
+        outcome = await self.devices.approve_device(
+            transaction.transaction_id, subject=user.subject, scopes=transaction.scopes, now=self.now()
+        )
+        if outcome is ApproveOutcome.USER_DISABLED:
+            raise account_disabled()
+        if outcome is not ApproveOutcome.APPROVED:
+            raise already_answered()
+        await self.audit.record(request, AuditEvent.CONSENT, subject=user.subject, client_id=transaction.client_id)
+        return self._device_done(
+            request,
+            title=Phrase("Your device has access"),
+            message=Phrase("It goes on by itself in a few seconds. You can close this window."),
+        )
+
+    def _device_done(self, request: Request, *, title: Phrase, message: Phrase) -> Response:
+        link = PageLink(ACCOUNT, Phrase("Your account and the apps that you connected"))
+        return self.pages.render(request, "done.html", title=title, message=message, link=link)
 
     def _code(self, transaction: AuthorizationTransaction, user: User) -> tuple[str, AuthorizationCode]:
         """Return a fresh code and its record."""

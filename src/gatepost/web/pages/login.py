@@ -312,7 +312,7 @@ class LoginPage:
             "state": state,
             "is_typed": is_typed,
             "passkeys": self._passkeys(purpose, suggests=is_typed) if self.offers_passkeys and not state else None,
-            "destination": display_host(transaction.redirect_uri) if transaction else None,
+            "destination": display_host(transaction.redirect_uri) if transaction and transaction.redirect_uri else None,
             "is_loopback": transaction is not None and is_loopback(transaction.redirect_uri),
         }
         pages = self.completion.pages
@@ -328,7 +328,8 @@ _PARAMETERS = [
     api.in_query("transaction", "The authorization request that this login is a step of; absent, it only logs in."),
     api.in_query("switch", "Ask also somebody who is logged in."),
     api.in_query("link", "The name of the login provider on whose link page the person goes on."),
-    api.in_query("then", "The name of another page on which the person goes on: `admin`."),
+    api.in_query("then", "The name of another page on which the person goes on: `admin` or `device`."),
+    api.in_query("user_code", "The code of a device, with `then=device`."),
     api.in_query("with", "The name of one of several login providers, which is then asked."),
 ]
 _SHOW = api.Operation(

@@ -11,7 +11,8 @@ from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
 from gatepost.late_dataclass import dataclass
-from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, consent_path, login_path
+from gatepost.oauth.device_authorization import read_user_code
+from gatepost.web.pages.pending_request import ACCOUNT, AFTER_LOGIN, consent_path, device_path, login_path
 
 _LINK_PAGE: Final = f"{ACCOUNT}/link"
 
@@ -31,6 +32,8 @@ class LogIn:
     """The name of the provider on whose link page the person goes on, where no authorization request waits."""
     then: str | None = None
     """The name of another page of ours where they go on; one of `AFTER_LOGIN`."""
+    user_code: str | None = None
+    """The code of a device that is shown there; with `then` being `device`, and with nothing else."""
 
     @property
     def page(self) -> str:
@@ -39,7 +42,13 @@ class LogIn:
 
     def page_of(self, *, switch_account: bool = False) -> str:
         """Return the path of its login page, which with `switch_account` asks also somebody who is logged in."""
-        return login_path(self.transaction_id, switch_account=switch_account, then_link=self.then_link, then=self.then)
+        return login_path(
+            self.transaction_id,
+            switch_account=switch_account,
+            then_link=self.then_link,
+            then=self.then,
+            user_code=self.user_code,
+        )
 
     def at(self, path: str) -> str:
         """Return another page that is a step of this login, or its form."""
@@ -52,6 +61,8 @@ class LogIn:
             return consent_path(self.transaction_id)
         if self.then_link is not None:
             return link_page_path(self.then_link)
+        if self.user_code is not None:
+            return device_path(self.user_code)
         return None if self.then is None else AFTER_LOGIN[self.then]
 
 
@@ -86,8 +97,11 @@ def purpose_of(parameters: Mapping[str, str], *, linkable: Collection[str]) -> L
     transaction_id, link = parameters.get("transaction"), parameters.get("link")
     if transaction_id is not None:
         return LogIn(transaction_id)
+    if link in linkable:
+        return LogIn(then_link=link)
     then = parameters.get("then")
-    return LogIn(then_link=link) if link in linkable else LogIn(then=then if then in AFTER_LOGIN else None)
+    user_code = read_user_code(parameters.get("user_code", "")) if then == "device" else None
+    return LogIn(then=then if then in AFTER_LOGIN else None, user_code=user_code)
 
 
 def to_json(purpose: Purpose) -> list[Any]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from gatepost.late_dataclass import dataclass
+from gatepost.oauth.device_authorization import shown_user_code
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import AuthorizationTransaction, TransactionState
@@ -27,7 +28,9 @@ SECOND_STEP: Final = f"{ACCOUNT}/second-step"
 """Where a second step is set up, on the account page or as a step of a login."""
 ADMIN: Final = "/oauth/admin"
 """The admin pages."""
-AFTER_LOGIN: Final = MappingProxyType({"admin": ADMIN})
+DEVICE: Final = "/oauth/device"
+"""Where the code of a device is typed in."""
+AFTER_LOGIN: Final = MappingProxyType({"admin": ADMIN, "device": DEVICE})
 """Where a login may lead that is for no authorization request, by the name in the URL: there is no other way."""
 
 
@@ -37,17 +40,20 @@ def login_path(
     switch_account: bool = False,
     then_link: str | None = None,
     then: str | None = None,
+    user_code: str | None = None,
 ) -> str:
     """Return the path of the login page, for an authorization request or by itself.
 
     With `switch_account` the page asks even if somebody is logged in; `then_link` names the provider on whose link page
-    the person goes on; `then` names another place of `AFTER_LOGIN`.
+    the person goes on; `then` names another place of `AFTER_LOGIN`, and `user_code` the code that is shown there.
     """
     parameters = [] if transaction_id is None else [f"transaction={quote(transaction_id, safe='')}"]
     if then_link is not None:
         parameters.append(f"link={quote(then_link, safe='')}")
     if then is not None:
         parameters.append(f"then={quote(then, safe='')}")
+    if user_code is not None:
+        parameters.append(f"user_code={quote(user_code, safe='')}")
     if switch_account:
         parameters.append("switch=1")
     return "/oauth/login" + ("?" + "&".join(parameters) if parameters else "")
@@ -56,6 +62,11 @@ def login_path(
 def consent_path(transaction_id: str) -> str:
     """Return the path of the consent page of an authorization request."""
     return f"/oauth/consent?transaction={quote(transaction_id, safe='')}"
+
+
+def device_path(user_code: str | None) -> str:
+    """Return the path of the page for the code of a device, which shows `user_code` if there is one."""
+    return DEVICE if user_code is None else f"{DEVICE}?user_code={quote(shown_user_code(user_code), safe='')}"
 
 
 def query(request: Request) -> dict[str, str]:

@@ -19,7 +19,16 @@ from starlette.requests import Request
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent, Outcome
 from gatepost.oauth.errors import TooManyRequests
-from gatepost.oauth.limits import INTROSPECTIONS, PAGES, REGISTRATIONS, TOKEN_REQUESTS, Rate, Use
+from gatepost.oauth.limits import (
+    DEVICE_AUTHORIZATIONS,
+    INTROSPECTIONS,
+    PAGES,
+    PUSHED_REQUESTS,
+    REGISTRATIONS,
+    TOKEN_REQUESTS,
+    Rate,
+    Use,
+)
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.busy import goes_on_waiting
 from gatepost.stores.contract.errors import StoreBusy
@@ -173,6 +182,8 @@ REGISTRATION_LIMIT: Final = AddressLimit("register", REGISTRATIONS)
 """What clients do to their registrations counts like registering: each change is as much work, and leaves as much."""
 PAGE_LIMIT: Final = AddressLimit("pages", PAGES)
 """`POST /oauth/login` counts for itself, together with the account (`login_throttle.py`)."""
+DEVICE_LIMIT: Final = AddressLimit("device_authorization", DEVICE_AUTHORIZATIONS)
+PUSHED_REQUEST_LIMIT: Final = AddressLimit("pushed_request", PUSHED_REQUESTS)
 TOKEN_LIMIT: Final = AddressLimit("token", TOKEN_REQUESTS)
 INTROSPECTION_LIMIT: Final = AddressLimit("introspect", INTROSPECTIONS)
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from gatepost.late_dataclass import dataclass
+from gatepost.oauth.device_authorization import Poll
 from gatepost.oauth.limits import Use
 from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import ClientOrigin
@@ -22,6 +23,7 @@ from gatepost.stores.conformance.behaviour.linked_logins import ADA, OCTOCAT, PA
 from gatepost.stores.conformance.behaviour.logins import LOGIN
 from gatepost.stores.conformance.behaviour.mcp_streams import SESSION
 from gatepost.stores.conformance.behaviour.passkeys import passkey
+from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
 from gatepost.stores.conformance.full_store import ADMIN, KEY, RATE, TOKENS, fill, seen
@@ -31,6 +33,7 @@ from gatepost.stores.conformance.records import (
     audit_record,
     client,
     code,
+    device,
     fp,
     grant,
     session,
@@ -195,7 +198,43 @@ AUTHORIZATION_SERVER: Final[dict[str, Repetition]] = {
         lambda s: s.transactions.deny_transaction("transaction-open", now=NOW), True, True
     ),
     "transactions.delete_transactions": twice(
-        lambda s: s.transactions.delete_transactions(before=NOW + 1800, limit=9), 5, 0
+        lambda s: s.transactions.delete_transactions(before=NOW + 1800, limit=9), 7, 0
+    ),
+    "pushed_requests.push_request": twice(lambda s: s.pushed_requests.push_request(pushed("new")), None, REFUSED),
+    "pushed_requests.take_request": twice(
+        lambda s: s.pushed_requests.take_request(fp("reference 1"), client_id="client-1", now=NOW), pushed(), None
+    ),
+    "pushed_requests.delete_pushed_requests": twice(
+        lambda s: s.pushed_requests.delete_pushed_requests(before=NOW + 90, limit=9), 1, 0
+    ),
+    "device_authorizations.begin_device_authorization": twice(
+        lambda s: s.device_authorizations.begin_device_authorization(device("new")), True, False
+    ),
+    "device_authorizations.note_poll": twice(
+        lambda s: s.device_authorizations.note_poll(fp("device open"), now=NOW),
+        Poll.IN_TIME,
+        Poll.TOO_SOON,
+        counts=True,
+    ),
+    "device_authorizations.approve_device": twice(
+        lambda s: s.device_authorizations.approve_device(
+            "question-open", subject="user-1", scopes=("notes:read",), now=NOW
+        ),
+        ApproveOutcome.APPROVED,
+        ApproveOutcome.APPROVED,
+    ),
+    "device_authorizations.deny_device": twice(
+        lambda s: s.device_authorizations.deny_device("question-open", now=NOW), True, True
+    ),
+    "device_authorizations.redeem_device_code": twice(
+        lambda s: s.device_authorizations.redeem_device_code(
+            fp("device approved"), grant("grant-n"), tokens("new", "grant-n"), now=NOW
+        ),
+        RedeemOutcome.REDEEMED,
+        RedeemOutcome.LOST_RACE,
+    ),
+    "device_authorizations.delete_device_authorizations": twice(
+        lambda s: s.device_authorizations.delete_device_authorizations(before=NOW + 600, limit=9), 2, 0
     ),
     "consents.delete_consents": twice(lambda s: s.consents.delete_consents(before=NOW + 9000, limit=9), 1, 0),
     "grants.count_failed_redemption": twice(

@@ -366,3 +366,33 @@ DPOP: Final = (
 
 REFRESH_REUSE: Final = ("ALTER TABLE clients ADD COLUMN refresh_reuse BIGINT",)
 """Version 11: for how many seconds a spent refresh token of this client may still be used."""
+
+DEVICE_AUTHORIZATIONS: Final = (
+    """
+    CREATE TABLE device_authorizations (
+        device_code_fingerprint BYTEA NOT NULL PRIMARY KEY,
+        user_code TEXT NOT NULL,
+        client_id TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        expires_at BIGINT NOT NULL,
+        poll_interval BIGINT NOT NULL,
+        polled_at BIGINT,
+        state TEXT NOT NULL,
+        subject TEXT,
+        grant_id TEXT,
+        number BIGINT
+    )
+    """,
+    # Requests have a number until somebody has approved them.
+    "CREATE UNIQUE INDEX device_authorizations_by_number ON device_authorizations (number) WHERE number IS NOT NULL",
+    "CREATE UNIQUE INDEX device_authorizations_by_user_code ON device_authorizations (user_code)",
+    "CREATE INDEX device_authorizations_by_client ON device_authorizations (client_id)",
+    "CREATE INDEX device_authorizations_by_subject ON device_authorizations (subject) WHERE subject IS NOT NULL",
+    "CREATE INDEX device_authorizations_by_end ON device_authorizations (expires_at)",
+    # What a person is asked who has typed a user code.
+    "ALTER TABLE authorization_transactions ADD COLUMN device_code_fingerprint BYTEA",
+    "ALTER TABLE authorization_transactions ADD COLUMN user_code TEXT",
+)
+"""Requests of devices (RFC 8628)."""

@@ -72,7 +72,9 @@ TABLES: Final[Sequence[TableEntry]] = (
     TableEntry("browser_sessions", ("session_fingerprint",), "created_at"),
     TableEntry("pending_logins", ("state_fingerprint",)),
     TableEntry("authorization_transactions", ("transaction_id",), "created_at"),
+    TableEntry("pushed_requests", ("reference_fingerprint",), "created_at"),
     TableEntry("authorization_codes", ("code_fingerprint",), "created_at"),
+    TableEntry("device_authorizations", ("device_code_fingerprint",), "created_at"),
     TableEntry("consents", ("subject", "client_id", "resource", "redirect_uri"), "created_at"),
     TableEntry("grants", ("grant_id",), "created_at"),
     TableEntry("access_tokens", ("token_fingerprint",), "created_at"),
@@ -115,6 +117,8 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation("authorization_codes", "subject", "users", "subject"),
     Relation("authorization_codes", "transaction_id", "authorization_transactions", "transaction_id"),
     Relation("authorization_codes", "grant_id", "grants", "grant_id"),
+    Relation("device_authorizations", "subject", "users", "subject"),
+    Relation("device_authorizations", "grant_id", "grants", "grant_id"),
     Relation("access_tokens", "grant_id", "grants", "grant_id"),
     Relation("refresh_tokens", "grant_id", "grants", "grant_id"),
     *(

@@ -15,7 +15,7 @@ from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Transaction
-from gatepost.stores.sql.schema import administration, api_keys, authorization_server, live_state
+from gatepost.stores.sql.schema import administration, api_keys, authorization_server, live_state, pushed_requests
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (*authorization_server.STATEMENTS, *live_state.STATEMENTS),
@@ -33,6 +33,8 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.SECOND_FACTORS,
     ("ALTER TABLE schema_version ADD COLUMN oldest_code BIGINT",),
     authorization_server.DPOP,
+    authorization_server.DEVICE_AUTHORIZATIONS,
+    pushed_requests.PUSHED_REQUESTS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""

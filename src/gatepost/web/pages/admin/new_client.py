@@ -22,7 +22,18 @@ from gatepost.web.pages.admin.shown_once import show_client_secret_once
 from gatepost.web.pages.admin.table import CLIENT, CLIENTS, NEW_CLIENT, AdminPages, Visit
 from gatepost.wording.phrase import Phrase, Words
 
-_FIELDS: Final = ("name", "redirect_uris", "machine", "auth_method", "jwks", "jwks_uri", "scope", "refresh_reuse")
+_FIELDS: Final = (
+    "name",
+    "redirect_uris",
+    "machine",
+    "device",
+    "auth_method",
+    "jwks",
+    "jwks_uri",
+    "scope",
+    "refresh_reuse",
+    "require_par",
+)
 
 
 class NewClientRefused(Exception):
@@ -63,6 +74,7 @@ async def add_client(admin: AdminPages, request: Request) -> Response:
         now=admin.completion.now(),
         origin=ClientOrigin.PREREGISTERED,
         refresh_reuse=refresh_reuse,
+        requires_pushed_requests=form.get("require_par") == "yes",
     )
     await admin.store_of(visit).clients.register_client(client)
     await admin.record(visit, AuditEvent.CLIENT_ADDED, client_id=client.client_id)
@@ -90,10 +102,11 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
     Raises:
         NewClientRefused: it breaks a rule of RFC 7591, or names no way to get tokens.
     """
-    is_machine, redirect_uris = form.get("machine") == "yes", form.get("redirect_uris", "").split()
+    is_machine, is_device = form.get("machine") == "yes", form.get("device") == "yes"
+    redirect_uris = form.get("redirect_uris", "").split()
     if not form.get("name", "").strip():
         raise NewClientRefused(Phrase("Say what the app is called."))
-    if not redirect_uris and not is_machine:
+    if not (redirect_uris or is_machine or is_device):
         raise NewClientRefused(
             Phrase("Name the address to which the app has its user's browser sent back, or say that it has no users.")
         )
@@ -102,6 +115,7 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
             form.get("name", ""),
             redirect_uris=redirect_uris,
             is_machine=is_machine,
+            is_device=is_device,
             auth_method=form.get("auth_method"),
             jwks=json.loads(form["jwks"]) if "jwks" in form else None,
             jwks_uri=form.get("jwks_uri", "").strip() or None,
