@@ -22,8 +22,6 @@ SLOW_SECONDS: Final = 0.002
 """A look-up of warm pages takes a hundredth of it."""
 PAUSE_SECONDS: Final = 1.0
 """For so long the reader's thread has all look-ups after two slow ones in a row."""
-_MAPPED: Final = 1024 * 1024 * 1024
-"""Bytes of the file that are read where the system has them in memory, without a call and a copy for each page."""
 
 
 class LookUps:
@@ -47,7 +45,6 @@ class LookUps:
         """Connect; on any thread. Raises `StoreUnavailable`."""
         # It waits for no lock: whoever finds one goes elsewhere.
         connection = open_reader(self._path, busy_timeout=0, check_same_thread=False)
-        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
         with self._lock:
             self._connection, self._transaction = connection, SqliteTransaction(connection)
 
