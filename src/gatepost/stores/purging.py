@@ -81,6 +81,8 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Clients register at every connect, so those that nobody allowed in a day go; grants first, which keep theirs.
         Purge("unused clients", store.clients.delete_orphans, kept_for=_DAY),
         Purge("MCP sessions", store.mcp_sessions.delete_sessions),
+        Purge("tasks", store.tasks.delete_tasks),
+        Purge("runners of tasks", store.tasks.delete_runners, kept_for=_DAY),
         # Kept a while, so that every process hears of it; one that could not for so long has missed it.
         Purge("noted changes", store.changes.delete_changes, kept_for=_CHANGE_SECONDS),
         Purge("browser sessions", store.browser_sessions.delete_sessions),

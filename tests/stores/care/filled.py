@@ -32,6 +32,7 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.tasks import Task
 from gatepost.stores.second_steps import seal_step
 from gatepost.stores.signing_keys import SigningKeys
 from gatepost.stores.upstream_tokens import TokenPair, sealed
@@ -99,6 +100,11 @@ async def _fill_live_state(store: Store) -> None:
     await store.mcp_streams.finish_stream(key, "a")
     await store.mcp_client_requests.open(key, "q", expires_at=NOW + 9)
     await store.mcp_cancellations.cancel_request(key, "1", now=NOW, expires_at=NOW + 9, most=9)
+    task = Task(fp("task"), "/mcp", "owner", "person", "count", NOW, NOW + 600, 1000, "me", status_message=ODD)
+    assert await store.tasks.begin_task(task, most=9)
+    assert await store.tasks.ask(fp("task"), {"a": b"q"}, runner="me", now=NOW) == {}
+    assert await store.tasks.keep_value(fp("task"), "paid", b"1", runner="me")
+    await store.tasks.renew_runner("me", until=NOW + 60)
     await store.changes.append_changes("/mcp", ["a"], origin="me", now=NOW)
     assert await store.leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
     await store.check()

@@ -16,7 +16,7 @@ from gatepost.stores.conformance.promises import concerns
 from gatepost.stores.conformance.records import client
 from gatepost.stores.contract.store import LIVE_STATE, Store
 from gatepost.stores.sql.database import Elsewhere, Operation, Row, T, Transaction, Value
-from gatepost.stores.sql.schema import live_state
+from gatepost.stores.sql.schema import live_state, tasks
 from gatepost.stores.sql.schema.catalogue import TABLES
 from gatepost.stores.sql.schema.migrations import MIGRATIONS
 from gatepost.stores.sql.sqlite.memory import MemoryDatabase
@@ -24,7 +24,7 @@ from gatepost.stores.sql.store import sql_store
 
 CREATED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 NAMED = re.compile(r"\b(?:FROM|INTO|UPDATE|JOIN|REFERENCES)\s+(\w+)")
-TABLES_OF_LIVE_STATE = set(CREATED.findall("\n".join(live_state.STATEMENTS)))
+TABLES_OF_LIVE_STATE = set(CREATED.findall("\n".join((*live_state.STATEMENTS, *tasks.TASKS))))
 DURABLE_TABLES = {table.name for table in TABLES} - TABLES_OF_LIVE_STATE
 
 # Each needs an answer before the halves may lie in two places: a count of its own, and two operations in a row.
@@ -135,7 +135,7 @@ def test_no_row_of_one_half_refers_to_one_of_the_other() -> None:
 def test_each_concern_is_of_one_half() -> None:
     assert set(concerns()) > LIVE_STATE
     assert {
-        *(table.name for table in TABLES if table.name.startswith("mcp_")),
+        *(table.name for table in TABLES if table.name.startswith(("mcp_", "task"))),
         "change_log",
         "leases",
         "limits",

@@ -41,6 +41,7 @@ from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey, PasskeyAddition, PasskeyUse
 from gatepost.stores.contract.second_steps import SecondStep
 from gatepost.stores.contract.store import Store
+from gatepost.stores.contract.tasks import Task, TaskEnding, TaskStatus
 from gatepost.stores.sql.database import Elsewhere, Operation, T, Value
 from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.sql.sqlite.transaction import SqliteTransaction, run_to_end
@@ -334,6 +335,7 @@ async def use_every_operation(store: Store) -> None:
         found = await approvals.list_grants(live_at=NOW, subject=subject, client_id=client_id, limit=9)
         assert [listing.grant.grant_id for listing in found] == ["grant-2"]
     await grants.revoke_grant("grant-1", reason="asked", now=NOW)
+    assert await grants.list_revoked(["grant-1", "grant-2"]) == {"grant-1"}
     assert await sessions.start_session(session("before", subject=None))
     assert await sessions.start_session(session(), replaces=fp("before"))
     assert await sessions.find_session(fp("session-1"), now=NOW) is not None
@@ -403,11 +405,50 @@ async def use_mcp_sessions(store: Store) -> None:
     assert await cancellations.cancelled_requests([key], now=NOW) == {key: {"1"}}
     assert await sessions.end_session(key, owner="owner")
     await sessions.delete_sessions(before=NOW, limit=10)
+    await use_tasks(store)
     changes = store.changes
     await changes.append_changes("/mcp", ["a", "b"], origin="me", now=NOW)
     assert len(await changes.changes_after("/mcp", 0, limit=9)) == 2
     assert await changes.last_changes(["/mcp", "/other"]) == {"/mcp": 2, "/other": 0}
     assert await changes.delete_changes(before=NOW, limit=10) == 1
+
+
+async def use_tasks(store: Store) -> None:
+    tasks, key = store.tasks, fp("task")
+    await tasks.renew_runner("me", until=NOW)
+    for name in ("task", "once", "over"):
+        task = Task(
+            fp(name),
+            "/mcp",
+            "owner",
+            "person",
+            "count",
+            NOW,
+            NOW + 60,
+            1000,
+            "me",
+            request=None if name == "once" else b"",
+        )
+        assert await tasks.begin_task(task, most=9)
+    assert await tasks.ask(key, {"a": b"q", "b": b"q"}, runner="me", now=NOW) == {}
+    assert await tasks.answer(key, {"a": b"r"}, owner="owner", now=NOW)
+    await tasks.withdraw(key, ["b"], runner="me", now=NOW)
+    assert await tasks.keep_value(key, "paid", b"1", runner="me")
+    assert await tasks.note_progress(key, "half", runner="me", now=NOW)
+    assert await tasks.find_task(key, owner="owner", now=NOW)
+    assert await tasks.list_versions([key])
+    assert await tasks.find_responses(key)
+    assert await tasks.find_values(key)
+    assert await tasks.list_news("me", limit=9)
+    await tasks.forget_news("me", [key])
+    ending = TaskEnding(TaskStatus.FAILED, b"{}")
+    assert await tasks.finish_task(fp("over"), ending, runner="me", now=NOW, kept_until=NOW)
+    await tasks.end_runner("me", ending, now=NOW)
+    assert await tasks.find_orphans("/mcp", now=NOW)
+    assert await tasks.adopt_tasks("/mcp", ending, runner="other", now=NOW, limit=9, most_runs=3)
+    assert await tasks.cancel_task(key, owner="owner", now=NOW)
+    assert await tasks.delete_tasks(before=NOW + 60, limit=9) == 3
+    assert await tasks.delete_runners(before=NOW, limit=9) == 1
 
 
 async def purge(store: Store) -> None:

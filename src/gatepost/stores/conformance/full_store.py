@@ -17,6 +17,7 @@ from gatepost.stores.conformance.behaviour.mcp_streams import SESSION
 from gatepost.stores.conformance.behaviour.passkeys import passkey
 from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
+from gatepost.stores.conformance.behaviour.task_life import RUNNER, a_task
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
 from gatepost.stores.conformance.records import (
     NOW,
@@ -42,6 +43,7 @@ from gatepost.stores.contract.store import Store
 
 KEY: Final = SESSION.session_fingerprint
 ADMIN: Final = Administrator("user-1", "admin")
+TASK_NAMES: Final = ("task", "asking", "answered")
 RATE: Final = Rate(3, 60)
 CONSENT: Final = Consent("user-1", "client-1", "https://app.example/cb", RESOURCE, ("notes:read",), NOW, NOW + 9000)
 TOKENS: Final = kept(issuer=OCTOCAT.issuer, external_subject=OCTOCAT.external_subject)
@@ -90,6 +92,13 @@ async def fill(store: Store) -> None:
     await store.mcp_client_requests.respond(KEY, "answered", b"response", now=NOW)
     await store.mcp_client_requests.open(KEY, "open", expires_at=NOW + 50)
     await store.mcp_cancellations.cancel_request(KEY, "7", now=NOW, expires_at=NOW + 30, most=9)
+    await store.tasks.renew_runner(RUNNER, until=NOW + 60)
+    for name in ("task", "asking", "answered"):
+        await store.tasks.begin_task(a_task(name), most=9)
+    for name in ("asking", "answered"):
+        await store.tasks.ask(fp(name), {"a": b"q"}, runner=RUNNER, now=NOW)
+    await store.tasks.answer(fp("answered"), {"a": b"r"}, owner="owner", now=NOW)
+    await store.tasks.keep_value(fp("task"), "paid", b"1", runner=RUNNER)
     await store.changes.append_changes("/mcp", ["tools", "prompts"], origin="me", now=NOW)
     await store.limits.take([Use("key", RATE)], now=NOW)
     await store.leases.take_lease("purge", holder="me", now=NOW, until=NOW + 60)
@@ -157,6 +166,11 @@ async def _live_state(store: Store) -> dict[str, Any]:
         "events": await store.mcp_streams.events_after(KEY, "s", 0, limit=99),
         "responses": [await store.mcp_client_requests.find_response(KEY, name) for name in ("answered", "open", "new")],
         "attached": await store.mcp_streams.attached_streams([KEY]),
+        "tasks": [await store.tasks.find_task(fp(name), owner="owner", now=NOW) for name in TASK_NAMES],
+        "versions of tasks": await store.tasks.list_versions([fp(name) for name in TASK_NAMES]),
+        "responses to tasks": await store.tasks.find_responses(fp("answered")),
+        "values of tasks": [await store.tasks.find_values(fp(name)) for name in TASK_NAMES],
+        "news of tasks": await store.tasks.list_news(RUNNER, limit=9),
         "cancellations": await store.mcp_cancellations.cancelled_requests([KEY], now=NOW),
         "changes": await store.changes.changes_after("/mcp", 0, limit=99),
         "last changes": await store.changes.last_changes(["/mcp"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Final, Protocol
 
@@ -142,6 +143,9 @@ class GrantStore(Protocol):
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
         """Return what a token check needs, or None if the token is unknown or expired."""
+
+    async def list_revoked(self, grant_ids: Collection[str]) -> set[str]:
+        """Return which of these grants were revoked."""
 
     async def revoke_grant(self, grant_id: str, *, reason: str, now: int) -> bool:
         """Revoke the grant and all its tokens; False when there is none. The first time and reason stay.

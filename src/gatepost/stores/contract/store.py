@@ -28,6 +28,7 @@ from gatepost.stores.contract.mcp import McpCancellationStore, McpClientRequestS
 from gatepost.stores.contract.passkeys import PasskeyStore
 from gatepost.stores.contract.pushed_requests import PushedRequestStore
 from gatepost.stores.contract.second_steps import SecondStepStore
+from gatepost.stores.contract.tasks import TaskStore
 from gatepost.stores.contract.transactions import TransactionStore
 from gatepost.stores.contract.upstream_tokens import UpstreamTokenStore
 from gatepost.stores.contract.users import UserStore
@@ -45,6 +46,7 @@ LIVE_STATE: Final = frozenset(
         "mcp_streams",
         "mcp_client_requests",
         "mcp_cancellations",
+        "tasks",
         "changes",
         "limits",
         "leases",
@@ -89,6 +91,7 @@ class Store:
     mcp_streams: McpStreamStore
     mcp_client_requests: McpClientRequestStore
     mcp_cancellations: McpCancellationStore
+    tasks: TaskStore
     changes: ChangeStore
     limits: LimitStore
     leases: LeaseStore

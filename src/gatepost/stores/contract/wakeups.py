@@ -37,6 +37,8 @@ class WakeupKind(StrEnum):
     """A stream of a session, by its name: it is attached to another connection, has an event more, or has ended."""
     RESPONSE = "response"
     """The client of a session has responded to the request of this name."""
+    TASK = "task"
+    """The task of this name (the fingerprint of its id, in hexadecimal digits) is another, or its client answered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
@@ -49,6 +50,8 @@ _REVOKE: Final = """
 
 # An approval that has not been redeemed yet must not become a grant after all.
 FORGET_UNREDEEMED_CODES: Final = "DELETE FROM authorization_codes WHERE subject = $1 AND grant_id IS NULL"
+
+_IS_REVOKED: Final = "SELECT 1 FROM grants WHERE grant_id = $1 AND revoked_at IS NOT NULL"
 
 _FORGET_CONSENTS: Final = """
     DELETE FROM consents WHERE (subject, client_id, resource) IN (
@@ -244,6 +247,10 @@ class SqlGrantStore(Operations):
             person=person,
             dpop_jkt=dpop_jkt,
         )
+
+    @read
+    async def list_revoked(self, transaction: Transaction, grant_ids: Collection[str]) -> set[str]:
+        return {each for each in grant_ids if await transaction.one(_IS_REVOKED, each) is not None}
 
     @write
     async def revoke_grant(self, transaction: Transaction, grant_id: str, *, reason: str, now: int) -> bool:

@@ -34,6 +34,7 @@ from gatepost.stores.sql.mcp import (
 from gatepost.stores.sql.passkeys import SqlPasskeyStore
 from gatepost.stores.sql.pushed_requests import SqlPushedRequestStore
 from gatepost.stores.sql.second_steps import SqlSecondStepStore
+from gatepost.stores.sql.tasks import SqlTaskStore
 from gatepost.stores.sql.transactions import SqlTransactionStore
 from gatepost.stores.sql.upstream_tokens import SqlUpstreamTokenStore
 from gatepost.stores.sql.users import SqlUserStore
@@ -72,6 +73,7 @@ def sql_store(database: Database, wakeups: Wakeups = NO_WAKEUPS) -> Store:
         mcp_streams=SqlMcpStreamStore(database),
         mcp_client_requests=SqlMcpClientRequestStore(database),
         mcp_cancellations=SqlMcpCancellationStore(database),
+        tasks=SqlTaskStore(database),
         changes=SqlChangeStore(database),
         limits=SqlLimitStore(database),
         leases=SqlLeaseStore(database),

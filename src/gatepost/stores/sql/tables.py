@@ -29,6 +29,7 @@ from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.mcp import McpSession
 from gatepost.stores.contract.passkeys import Passkey
 from gatepost.stores.contract.second_steps import SecondStep
+from gatepost.stores.contract.tasks import Task, TaskStatus
 from gatepost.stores.contract.upstream_tokens import KeptTokens
 from gatepost.stores.contract.users import User
 from gatepost.stores.sql.rows import FLAG, LIST, SCOPES, Conversion, Table
@@ -75,3 +76,4 @@ AUDIT_EVENTS: Final = Table(
     "audit_events", AuditRecord, event=Conversion(str, AuditEvent), outcome=Conversion(str, Outcome)
 )
 MCP_SESSIONS: Final = Table("mcp_sessions", McpSession)
+TASKS: Final = Table("tasks", Task, status=Conversion(str, TaskStatus))

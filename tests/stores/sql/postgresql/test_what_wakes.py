@@ -8,6 +8,7 @@ import pytest
 
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.resource.profile import Profile
+from gatepost.stores.conformance.behaviour.task_life import RUNNER, a_task
 from gatepost.stores.conformance.records import NOW, RESOURCE, WINDOW, approve, client, fp, redeem, tokens, user
 from gatepost.stores.contract.administration import Administrator
 from gatepost.stores.contract.api_keys import ApiKey
@@ -245,6 +246,26 @@ async def test_a_session_that_ends_wakes_the_others_whoever_ends_it(told: Told) 
     ended = [Wakeup(WakeupKind.SESSION_ENDED, OTHER_KEY)]
     assert await told(lambda store: store.mcp_sessions.end_session(OTHER_KEY, owner="ada")) == ended
     assert await told(lambda store: store.mcp_sessions.end_session(OTHER_KEY, owner="ada")) == []
+
+
+async def test_what_may_be_seen_of_a_task_wakes_the_others_and_what_its_runner_notes_for_itself_does_not(
+    told: Told,
+) -> None:
+    task = a_task()
+    key, changed = task.task_fingerprint, [Wakeup(WakeupKind.TASK, name=task.task_fingerprint.hex())]
+    doing: list[Doing] = [
+        lambda store: store.tasks.renew_runner(RUNNER, until=NOW + 60),
+        lambda store: store.tasks.begin_task(task, most=9),
+        lambda store: store.tasks.keep_value(key, "paid", b"1", runner=RUNNER),
+        lambda store: store.tasks.note_progress(key, "half", runner=RUNNER, now=NOW),
+        lambda store: store.tasks.ask(key, {"a": b"q"}, runner=RUNNER, now=NOW),
+        lambda store: store.tasks.answer(key, {"b": b"r"}, owner="owner", now=NOW),
+        lambda store: store.tasks.answer(key, {"a": b"r"}, owner="owner", now=NOW),
+        lambda store: store.tasks.forget_news(RUNNER, [key]),
+        lambda store: store.tasks.cancel_task(key, owner="owner", now=NOW),
+        lambda store: store.tasks.cancel_task(key, owner="owner", now=NOW),
+    ]
+    assert [await told(do) for do in doing] == [[], [], [], changed, changed, [], changed, [], changed, []]
 
 
 async def test_what_a_client_sends_for_another_process_wakes_it(told: Told) -> None:

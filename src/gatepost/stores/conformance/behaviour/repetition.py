@@ -25,6 +25,7 @@ from gatepost.stores.conformance.behaviour.mcp_streams import SESSION
 from gatepost.stores.conformance.behaviour.passkeys import passkey
 from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
+from gatepost.stores.conformance.behaviour.task_life import DONE, LOST, RUNNER, a_task
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
 from gatepost.stores.conformance.full_store import ADMIN, KEY, RATE, TOKENS, fill, seen
 from gatepost.stores.conformance.records import (
@@ -358,6 +359,28 @@ LIVE_STATE: Final[dict[str, Repetition]] = {
     "mcp_cancellations.cancel_request": twice(
         lambda s: s.mcp_cancellations.cancel_request(KEY, "8", now=NOW, expires_at=NOW + 9, most=9), None, None
     ),
+    "tasks.begin_task": twice(lambda s: s.tasks.begin_task(a_task("new"), most=9), True, REFUSED),
+    "tasks.ask": twice(
+        lambda s: s.tasks.ask(fp("answered"), {"a": b"q"}, runner=RUNNER, now=NOW), {"a": b"r"}, {"a": b"r"}
+    ),
+    "tasks.answer": twice(lambda s: s.tasks.answer(fp("asking"), {"a": b"r"}, owner="owner", now=NOW), True, True),
+    "tasks.withdraw": twice(lambda s: s.tasks.withdraw(fp("asking"), ["a"], runner=RUNNER, now=NOW), None, None),
+    "tasks.keep_value": twice(lambda s: s.tasks.keep_value(fp("task"), "b", b"2", runner=RUNNER), True, True),
+    "tasks.note_progress": twice(
+        lambda s: s.tasks.note_progress(fp("task"), "half", runner=RUNNER, now=NOW), True, True, counts=True
+    ),
+    "tasks.finish_task": twice(
+        lambda s: s.tasks.finish_task(fp("task"), DONE, runner=RUNNER, now=NOW, kept_until=NOW), True, False
+    ),
+    "tasks.cancel_task": twice(lambda s: s.tasks.cancel_task(fp("task"), owner="owner", now=NOW), True, True),
+    "tasks.forget_news": twice(lambda s: s.tasks.forget_news(RUNNER, [fp("answered")]), None, None),
+    "tasks.renew_runner": twice(lambda s: s.tasks.renew_runner(RUNNER, until=NOW + 99), None, None),
+    "tasks.end_runner": twice(lambda s: s.tasks.end_runner(RUNNER, LOST, now=NOW), None, None),
+    "tasks.adopt_tasks": twice(
+        lambda s: s.tasks.adopt_tasks("/mcp", LOST, runner="other", now=NOW + 60, limit=9, most_runs=3), ANYTHING, []
+    ),
+    "tasks.delete_tasks": twice(lambda s: s.tasks.delete_tasks(before=NOW + 600, limit=9), 3, 0),
+    "tasks.delete_runners": twice(lambda s: s.tasks.delete_runners(before=NOW + 600, limit=9), 0, 0),
     "changes.append_changes": twice(
         lambda s: s.changes.append_changes("/mcp", ["tools"], origin="me", now=NOW), None, None, counts=True
     ),

@@ -158,7 +158,9 @@ async def test_a_grant_is_found_with_its_client_and_its_users_state(store: Store
 async def test_revocation_is_seen_by_token_and_grant(store: Store) -> None:
     await redeem(store)
 
+    assert await store.grants.list_revoked(["grant-1", "unknown"]) == set()
     assert await store.grants.revoke_grant("grant-1", reason="asked", now=NOW + 5) is True
+    assert await store.grants.list_revoked(["grant-1", "unknown"]) == {"grant-1"}
     assert await store.grants.find_access_token(fp("access 1"), now=NOW) == replace(LIVE, grant_revoked=True)
     assert await find_grant(store, "grant-1") == grant(revoked_at=NOW + 5, revoked_reason="asked")
 

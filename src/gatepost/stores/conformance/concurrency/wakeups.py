@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from gatepost.stores.conformance.full_store import KEY, fill
 from gatepost.stores.conformance.places import Place
-from gatepost.stores.conformance.records import NOW
+from gatepost.stores.conformance.records import NOW, fp
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.wakeups import NoWakeups, Wakeup, WakeupKind
 
@@ -27,6 +27,10 @@ DONE: list[tuple[Wakeup, Callable[[Store], Awaitable[object]]]] = [
     (
         Wakeup(WakeupKind.RESPONSE, KEY, "open"),
         lambda store: store.mcp_client_requests.respond(KEY, "open", b"response", now=NOW),
+    ),
+    (
+        Wakeup(WakeupKind.TASK, name=fp("asking").hex()),
+        lambda store: store.tasks.answer(fp("asking"), {"a": b"r"}, owner="owner", now=NOW),
     ),
     (Wakeup(WakeupKind.SESSION_ENDED, KEY), lambda store: store.mcp_sessions.end_session(KEY, owner="owner")),
 ]

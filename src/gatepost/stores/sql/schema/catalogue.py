@@ -94,6 +94,11 @@ TABLES: Final[Sequence[TableEntry]] = (
     TableEntry("mcp_stream_connections", ("session_fingerprint", "stream_id"), is_carried=False),
     TableEntry("mcp_client_requests", ("session_fingerprint", "request_id"), is_carried=False),
     TableEntry("mcp_cancellations", ("session_fingerprint", "request_id"), is_carried=False),
+    # Carried, since their results were promised; a runner that is not there any more is over before long.
+    TableEntry("tasks", ("task_fingerprint",), "created_at"),
+    TableEntry("task_requests", ("task_fingerprint", "request_key")),
+    TableEntry("task_values", ("task_fingerprint", "name")),
+    TableEntry("task_runners", ("runner",)),
     TableEntry("change_log", ("topic", "change"), "noted_at", is_carried=False),
     TableEntry("leases", ("name",), is_carried=False),
     TableEntry("store_probe", ("slot",), is_carried=False),
@@ -121,6 +126,8 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation("device_authorizations", "grant_id", "grants", "grant_id"),
     Relation("access_tokens", "grant_id", "grants", "grant_id"),
     Relation("refresh_tokens", "grant_id", "grants", "grant_id"),
+    Relation("task_requests", "task_fingerprint", "tasks", "task_fingerprint"),
+    Relation("task_values", "task_fingerprint", "tasks", "task_fingerprint"),
     *(
         Relation(table.name, "session_fingerprint", "mcp_sessions", "session_fingerprint")
         for table in TABLES

@@ -15,7 +15,14 @@ from typing import Final
 
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.database import Transaction
-from gatepost.stores.sql.schema import administration, api_keys, authorization_server, live_state, pushed_requests
+from gatepost.stores.sql.schema import (
+    administration,
+    api_keys,
+    authorization_server,
+    live_state,
+    pushed_requests,
+    tasks,
+)
 
 MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     (*authorization_server.STATEMENTS, *live_state.STATEMENTS),
@@ -35,6 +42,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.DPOP,
     authorization_server.DEVICE_AUTHORIZATIONS,
     pushed_requests.PUSHED_REQUESTS,
+    tasks.TASKS,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""
