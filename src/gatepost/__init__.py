@@ -79,6 +79,8 @@ __all__ = [
     "SeveralLogins",
     "SingleUserProvider",
     "StaticPasswordProvider",
+    "TaskOptions",
+    "Tasks",
     "TextContent",
     "TokenInfo",
     "TokenValidator",
@@ -90,6 +92,7 @@ __all__ = [
     "__version__",
     "all_of",
     "any_of",
+    "continue_as_task",
     "create_app",
     "create_protected_mcp_app",
     "get_current_sub",
@@ -102,6 +105,7 @@ if TYPE_CHECKING:
     from mcp_types import PromptMessage, TextContent
 
     from gatepost.app import create_app, run
+    from gatepost.extensions.tasks.extension import Tasks, continue_as_task
     from gatepost.fronts.command import Command
     from gatepost.fronts.merged import Merged
     from gatepost.fronts.remote import Remote
@@ -143,6 +147,7 @@ if TYPE_CHECKING:
     from gatepost.server.calls.upstream import NoPerson, NotLinked, UnknownUpstream, UpstreamUnavailable
     from gatepost.server.declared.completion import Completion
     from gatepost.server.declared.depends import Depends
+    from gatepost.server.declared.extension_options import TaskOptions
     from gatepost.server.declared.prompts import Prompt
     from gatepost.server.declared.resources import Resource
     from gatepost.server.declared.tools import Tool
@@ -157,6 +162,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "gatepost.app": ("create_app", "run"),
+    "gatepost.extensions.tasks.extension": ("Tasks", "continue_as_task"),
     "gatepost.fronts.command": ("Command",),
     "gatepost.fronts.merged": ("Merged",),
     "gatepost.fronts.remote": ("Remote",),
@@ -198,6 +204,7 @@ _NAMES = {
     "gatepost.server.calls.upstream": ("NoPerson", "NotLinked", "UnknownUpstream", "UpstreamUnavailable"),
     "gatepost.server.declared.completion": ("Completion",),
     "gatepost.server.declared.depends": ("Depends",),
+    "gatepost.server.declared.extension_options": ("TaskOptions",),
     "gatepost.server.declared.prompts": ("Prompt",),
     "gatepost.server.declared.resources": ("Resource",),
     "gatepost.server.declared.tools": ("Tool",),

@@ -67,6 +67,7 @@ def test_each_kind_has_its_own_prefix() -> None:
         "CLIENT_SECRET": "gp_cs_",
         "REGISTRATION_ACCESS_TOKEN": "gp_ra_",
         "MCP_SESSION": "gp_ms_",
+        "TASK": "gp_tk_",
         "SEALING_KEY": "gp_sk_",
     }
 

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import field
 from functools import partial
 from typing import Final
 
@@ -18,6 +19,7 @@ from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.identity.roles import NO_ROLES, Roles
 from gatepost.late_dataclass import dataclass
 from gatepost.observability.audit_trail import AuditTrail
+from gatepost.server.extension_host import Ear
 from gatepost.stores.api_key_uses import ApiKeyUses
 from gatepost.stores.contract.store import Store
 from gatepost.stores.opening import open_when_there
@@ -70,6 +72,8 @@ class Core:
     """Says who may enter."""
     observed: Observed
     """What is measured."""
+    ears: set[Ear] = field(default_factory=set[Ear])
+    """What extensions have hear of other processes."""
 
     @property
     def telemetry(self) -> Telemetry | None:

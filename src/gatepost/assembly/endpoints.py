@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from gatepost.assembly.call_limits import SharedCallLimits
 from gatepost.assembly.core import Core
+from gatepost.assembly.extensions import extension_host
 from gatepost.assembly.imported_later import (
     is_command,
     is_direct_app,
@@ -287,7 +288,8 @@ def server_target(path: str, server: Server, making: Making) -> ServerTarget:
     grants: tuple[Extension, ...] = (CLIENT_CREDENTIALS,) if core.settings.issues_tokens else ()
     if grants and core.settings.oauth.id_jag_issuers:
         grants = (*grants, ENTERPRISE_MANAGED)
-    return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits, extensions=grants)
+    host = extension_host(path, server, core)
+    return ServerTarget(server, seal=seal, upstream=making.upstream, limits=limits, extensions=grants, host=host)
 
 
 def front_target(

@@ -192,6 +192,7 @@ class Resources:
                 forget_verified_tokens=self.forget_verified_tokens,
                 signing_keys=self.core.signing_keys,
                 pace=pace,
+                ears=self.core.ears,
             )
             await stack.enter_async_context(syncing(syncs, pace.next_poll, pace.on_change))
             await stack.enter_async_context(store.wakeups.listening(hearing.on_wakeup, hearing.on_gap))

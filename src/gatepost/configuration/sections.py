@@ -199,6 +199,10 @@ class ServerSettings(Section):
     sessions_per_user: int = _number(
         1_000, "MCP_SESSIONS_PER_USER", "how many sessions one user may have with one app,", 1, 1_000_000
     )
+    tasks_after_seconds: int | None = _number(
+        None, "MCP_TASKS_AFTER_SECONDS", "after how many seconds a call becomes a task,", 1, 3600
+    )
+    tasks_per_user: int = _number(1_000, "MCP_TASKS_PER_USER", "how many tasks of one user are kept,", 1, 100_000)
 
 
 class OAuthSettings(Section):

@@ -12,7 +12,7 @@ from gatepost.protocol.versions import Revision
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.extension import Extension
 from gatepost.server.methods import lifecycle, prompts, resources, tools
-from gatepost.server.methods.added_methods import with_extensions
+from gatepost.server.methods.added_methods import with_extensions, wrapped
 from gatepost.server.methods.served_server import Method, ServedServer
 from gatepost.server.target import Result
 
@@ -70,7 +70,9 @@ class ServerTarget(ServedServer):
     def _dispatch(self) -> None:
         used = self.registry.extensions
         older = tuple(extension for extension in used if extension.is_in_handshake)
-        self._modern, self._handshake = with_extensions(_MODERN, used), with_extensions(_HANDSHAKE, older)
+        self._modern = with_extensions(_MODERN, used)
+        others = [each for each in used if each.wraps_handshake and not each.is_in_handshake]
+        self._handshake = wrapped(with_extensions(_HANDSHAKE, older), others)
         self._dispatched = used
 
     def has_method(self, name: str) -> bool:

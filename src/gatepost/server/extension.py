@@ -7,9 +7,9 @@ server has one once it uses it, `server.use(extension)`; until then it costs not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from gatepost.protocol.errors import MissingRequiredClientCapability
 from gatepost.protocol.messages import Request
@@ -24,6 +24,27 @@ Method = Callable[[Any, Request, Revision, Exchange], Coroutine[Any, Any, Any]]
 """Answers a request of one method: given the served server, the request, its revision and its exchange."""
 Wrap = Callable[[Method], Method]
 """Returns what answers a method in place of what answered it, which it is given."""
+
+Tell = Callable[[], Awaitable[tuple[str, dict[str, Any]] | None]]
+"""Returns a notification, method and parameters, as things are by now; None if there is nothing to tell after all."""
+
+
+class SubscriptionWatch(Protocol):
+    """What an extension notifies one subscription of."""
+
+    @property
+    def honoured(self) -> Mapping[str, Any]:
+        """What it adds to the filter that is acknowledged."""
+        ...
+
+    def begin(self, offer: Callable[[Hashable, Tell], None]) -> None:
+        """Call `offer` from now on, in the event loop, with what there is to tell of what."""
+        ...
+
+    def leave(self) -> None:
+        """Call it no more; it may have left already, or not have begun."""
+        ...
+
 
 # The specification's form of a key in `_meta`, whose prefix is mandatory here (basic, "_meta"; SEP-2133, "Definition").
 _LABEL: Final = r"[A-Za-z](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -56,6 +77,8 @@ class Extension:
     """Whether the handshake era has it, too: `initialize` advertises it, and its methods and wraps are there."""
     needs_client: ClassVar[bool] = True
     """Whether its methods answer only clients that declare it."""
+    wraps_handshake: ClassVar[bool] = False
+    """Whether its wraps stand around the methods of the handshake era, too; its methods are of the modern one alone."""
     named_by: ClassVar[Mapping[str, str]] = {}
     """By method, which of its parameters the header `Mcp-Name` mirrors."""
 
@@ -70,6 +93,13 @@ class Extension:
     def wraps(self) -> Mapping[str, Wrap]:
         """Return what stands around methods that there are, such as `tools/call`, by name."""
         return {}
+
+    async def watch(self, served: Any, request: Request, exchange: Exchange) -> SubscriptionWatch | None:  # noqa: ARG002 - likewise
+        """Return what a `subscriptions/listen` request asks for that is the extension's; None if there is nothing.
+
+        Raises ProtocolError if it cannot be.
+        """
+        return None
 
     def lifespan(self, served: Any) -> AbstractAsyncContextManager[None]:  # noqa: ARG002 - for subclasses
         """Open what it needs while the server runs, inside of the server's own lifespan."""

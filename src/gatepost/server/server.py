@@ -304,8 +304,7 @@ class Server:
     def add_tool(self, tool: Tool | Callable[..., Any]) -> Tool:
         """Add a tool; raises ToolDefinitionError if it cannot become one, or its name is taken."""
         added = tool if isinstance(tool, Tool) else Tool(tool, strict_arguments=self.strict_arguments)
-        if added.of_extensions:
-            take_options(self.registry, added)
+        take_options(self.registry, added)
         return self.registry.add(added, self.registry.tools, added.name)
 
     def add_resource(self, resource: Resource) -> Resource:

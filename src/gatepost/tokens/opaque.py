@@ -35,6 +35,7 @@ class SecretKind(StrEnum):
     CLIENT_SECRET = "gp_cs_"
     REGISTRATION_ACCESS_TOKEN = "gp_ra_"
     MCP_SESSION = "gp_ms_"
+    TASK = "gp_tk_"
     SEALING_KEY = "gp_sk_"
     API_KEY = "gp_ak_"
 

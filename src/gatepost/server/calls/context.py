@@ -26,8 +26,7 @@ from gatepost.server.calls.client_requests import (
     is_declared,
 )
 from gatepost.server.calls.context_log import ContextLogger
-from gatepost.server.calls.exchange import Exchange, McpClient
-from gatepost.server.calls.multi_round_trip import MultiRoundTrip
+from gatepost.server.calls.exchange import Exchange, McpClient, Remembering
 from gatepost.server.calls.trace_context import traceparent_of
 from gatepost.server.calls.upstream import NotLinked, Upstream, token_of, without_tokens
 from gatepost.server.calls.worker_threads import wait_in_thread
@@ -103,6 +102,11 @@ class Context:
         self._keys: set[str] = set()
         self._memory: MutableMapping[str, Any] | None = None
         self._log: ContextLogger | None = None
+
+    @property
+    def exchange(self) -> Exchange:
+        """That of the request, for extensions of the protocol."""
+        return self._exchange
 
     @property
     def user(self) -> CallingUser:
@@ -210,7 +214,8 @@ class Context:
             raise ValueError("progress takes finite numbers")
         meta = self._params.get("_meta")
         token = meta.get("progressToken") if type(meta) is dict else None
-        if self._client is None or not is_progress_token(token) or progress <= self._progress:
+        is_asked_for = self._client is not None and is_progress_token(token)
+        if not (is_asked_for or self._exchange.takes_progress) or progress <= self._progress:
             return
         self._progress = progress
         report = {"progressToken": token, "progress": progress, "total": total, "message": message}
@@ -339,14 +344,17 @@ class Context:
         Raises:
             TypeError: It returned something that is not JSON.
         """
+        client: object = self._client
         memory = self._memory
         if memory is None:
             # Where every request runs once, nothing has to outlast the run.
-            memory = self._memory = self._client.memory if isinstance(self._client, MultiRoundTrip) else {}
+            memory = self._memory = client.memory if isinstance(client, Remembering) else {}
         if key not in memory:
             value = function()
             # Through JSON on the first run too, so that both runs see the same.
             memory[key] = json.loads(json.dumps(await value if inspect.isawaitable(value) else value))
+            if isinstance(client, Remembering):
+                await client.keep(key)
         return memory[key]
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:

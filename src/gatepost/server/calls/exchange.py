@@ -15,8 +15,8 @@ and in a session requests to the client. What an implementation promises:
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, runtime_checkable
 
 from gatepost.protocol.messages import notification
 from gatepost.resource.principal import Principal
@@ -53,6 +53,9 @@ class Exchange:
 
     __slots__ = ("handed_out", "headers", "is_closed", "principal")
 
+    takes_progress: ClassVar[bool] = False
+    """Whether progress goes out also where the client did not ask for it by a token."""
+
     def __init__(self, principal: Principal | None = None, headers: Mapping[bytes, bytes] = NO_HEADERS) -> None:
         self.principal = principal
         self.headers = headers
@@ -78,6 +81,10 @@ class Exchange:
     def session(self) -> Session | None:
         """The session that the request belongs to: handshake era. None where it belongs to none."""
         return None
+
+    def client_of(self, run: McpClient | None) -> McpClient | None:
+        """Return whom the user's code asks: `run` in the modern era, or else the client of the session."""
+        return self.session if run is None else run
 
     @property
     def session_key(self) -> bytes | None:
@@ -174,6 +181,20 @@ class McpClient(Protocol):
             TooManyClientRequests: too many are open.
             CancelledError: the exchange is closed, which a task or thread that it left behind may be the last to know.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A client whose request may run again, and finds then what an earlier run kept (`Context.once`)."""
+
+    @property
+    def memory(self) -> MutableMapping[str, Any]:
+        """What outlasts the run: JSON values by key."""
+        ...
+
+    async def keep(self, key: str) -> None:
+        """Keep what the memory has got under this key, before the run goes on."""
         ...
 
 

@@ -76,6 +76,9 @@ class MultiRoundTrip:
         """What outlasts the run when the request runs again: JSON values by key."""
         return self._opened_state().memory
 
+    async def keep(self, key: str) -> None:
+        """Do nothing: the whole memory goes along with the state, if the run asks for more than there is."""
+
     async def request(self, requests: InputRequests) -> Results:
         """Return the responses if all of them are there.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from gatepost.protocol.uris import normal_form
 from gatepost.server.calls.callers import user_of
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.changes.bus import Change, ChangeBus, listen_in_loop
+from gatepost.server.extension import SubscriptionWatch, Tell
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
@@ -72,7 +73,13 @@ class Subscriptions:
         return len(self._open)
 
     def prepare(
-        self, request: Request, exchange: Exchange, *, offered: Mapping[str, Any], may_see: Callable[[str], bool]
+        self,
+        request: Request,
+        exchange: Exchange,
+        *,
+        offered: Mapping[str, Any],
+        may_see: Callable[[str], bool],
+        watches: Sequence[SubscriptionWatch] = (),
     ) -> Subscription:
         """Return the subscription that a `subscriptions/listen` request asks for; it has still to begin.
 
@@ -81,6 +88,7 @@ class Subscriptions:
             exchange: notifications go there; its scopes decide which.
             offered: the server's capabilities: what it has no lists of is left out of the acknowledgement.
             may_see: says whether there is a resource of this URI that the caller may read.
+            watches: what extensions notify of.
 
         Raises:
             InvalidParams: the filter is malformed.
@@ -109,9 +117,10 @@ class Subscriptions:
                 watched.setdefault(normal_form(uri) or uri, uri)
         if watched:
             honoured["resourceSubscriptions"] = list(watched.values())
+        honoured |= {name: value for watch in watches for name, value in watch.honoured.items()}
         # Kept for as long as the stream is open, so only for who wants them.
         params = _NOTHING if self.on_change is None else request.params
-        subscription = Subscription(self, request.id, params, exchange, honoured, watched or _NOTHING)
+        subscription = Subscription(self, request.id, params, exchange, honoured, watched or _NOTHING, watches)
         self._check_room(subscription.user)
         return subscription
 
@@ -201,10 +210,11 @@ class Subscription:
     _honoured: dict[str, Any]
     _watched: Mapping[str, str]
     """URIs of resources as the client spells them, by their normal form."""
+    _watches: Sequence[SubscriptionWatch] = ()
     _is_begun: bool = field(default=False, init=False)
     _end: End | None = field(default=None, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
-    _waiting: dict[tuple[str, str | None], Change] = field(default_factory=dict, init=False)
+    _waiting: dict[Hashable, Change | Tell] = field(default_factory=dict, init=False)
 
     @property
     def uris(self) -> tuple[str, ...]:
@@ -223,6 +233,8 @@ class Subscription:
         """
         self._all.add(self)
         self._end = end
+        for watch in self._watches:
+            watch.begin(self.offer_to_tell)
         # Changes while the acknowledgement is under way are kept: nothing may come before it, and nothing be lost.
         acknowledged = _tagged(self.id, {"notifications": self._honoured})
         await self.exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
@@ -245,7 +257,18 @@ class Subscription:
         if is_idle and self.exchange.send_at_once(told.message_to(self.id, self._watched)):
             return
         # While the client is slow to read, a second change of the same thing is the first one to it.
-        self._waiting[change.kind, change.uri] = change
+        self._wait((change.kind, change.uri), change)
+
+    def offer_to_tell(self, what: Hashable, tell: Tell) -> None:
+        """Notify the client of what an extension tells; a second time is the first one to it while it is slow to read.
+
+        Only in the event loop.
+        """
+        if self._end is not None:
+            self._wait(what, tell)
+
+    def _wait(self, what: Hashable, change: Change | Tell) -> None:
+        self._waiting[what] = change
         if self._is_begun and self._task is None:
             self._deliver_soon()
 
@@ -260,6 +283,8 @@ class Subscription:
     def leave(self) -> None:
         """Forget it: the client is gone, or is about to be notified."""
         self._all.remove(self)
+        for watch in self._watches:
+            watch.leave()
         self._end = None
         if self._task is not None:
             self._task.cancel()
@@ -270,8 +295,10 @@ class Subscription:
     async def _deliver(self) -> None:
         try:
             while self._waiting:
-                method, params = self._waiting.pop(next(iter(self._waiting))).notification(self._watched)
-                await self.exchange.notify(method, _tagged(self.id, params))
+                change = self._waiting.pop(next(iter(self._waiting)))
+                told = change.notification(self._watched) if isinstance(change, Change) else await change()
+                if told is not None:
+                    await self.exchange.notify(told[0], _tagged(self.id, told[1]))
         except OSError:
             # The client is gone; whoever waits for that will say so.
             self._waiting.clear()

@@ -30,7 +30,7 @@ from gatepost.server.declared.declaration import (
     invoke,
     log_late_failure,
 )
-from gatepost.server.declared.extension_options import given_in
+from gatepost.server.declared.extension_options import TaskOptions, given_in
 from gatepost.server.declared.inputs import input_type
 from gatepost.server.declared.results import error_result, output_type, to_result
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError
@@ -70,6 +70,8 @@ class ToolOptions(Options, total=False):
     ui: str | Mapping[str, Any] | None
     """The page that shows its results, by its URI (docs/apps.md); or, in the words of the wire, also who may call it:
     `{"resourceUri": ..., "visibility": ["app"]}` for a tool that only the page calls."""
+    task: bool | TaskOptions
+    """Whether a call is a task for clients that know tasks: it is answered at once and goes on when they have left."""
     annotations: ToolAnnotations | Mapping[str, Any] | BaseModel | None
     """Hints in the words of the wire (`readOnlyHint`), or `mcp_types.ToolAnnotations`."""
 
@@ -271,6 +273,10 @@ class Tool(Declaration):
             raise error
         text = failure_text(f"tool {self.name}", error, exchange, random_bytes, tool=self.name)
         return error_result(text, structured=self._returns_error_message)
+
+    def check_arguments(self, arguments: dict[str, Any]) -> None:
+        """Raise InvalidArguments if they do not fit; `arguments` is a JSON object, parsed."""
+        self._input.validate(arguments)
 
     @property
     def input_schema(self) -> Mapping[str, Any]:

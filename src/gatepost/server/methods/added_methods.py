@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from gatepost.protocol.messages import Request
@@ -28,6 +28,14 @@ def with_extensions(methods: Mapping[str, Method], extensions: tuple[Extension, 
             if name in table:
                 raise ToolDefinitionError(f"{extension.identifier}: there is a method {name!r} already")
             table[name] = _guarded(extension, method)
+        table = wrapped(table, [extension])
+    return table
+
+
+def wrapped(methods: Mapping[str, Method], extensions: Iterable[Extension]) -> dict[str, Method]:
+    """Return methods with what extensions have stand around them, the last one outermost."""
+    table = dict(methods)
+    for extension in extensions:
         for name, wrap in extension.wraps().items():
             table[name] = wrap(table[name])
     return table

@@ -45,9 +45,11 @@ async def set_log_level(_served: ServedServer, request: Request, _revision: Revi
 
 async def listen(served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
     """Answer `subscriptions/listen` (2026-07-28 basic/patterns/subscriptions)."""
+    watches = [await extension.watch(served, request, exchange) for extension in served.extensions]
     return served.subscriptions.prepare(
         request,
         exchange,
+        watches=[each for each in watches if each is not None],
         offered=_features_of(served.server),
         may_see=lambda uri: may_read(served, uri, exchange.granted),
     )

@@ -22,6 +22,7 @@ from gatepost.server.changes.subscriptions import Subscriptions
 from gatepost.server.declared.declaration import Declaration, MakeContext, failure_text
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
 from gatepost.server.extension import Extension
+from gatepost.server.extension_host import ExtensionHost
 from gatepost.server.listing import Listing
 from gatepost.server.server import Server
 from gatepost.server.target import Result
@@ -45,6 +46,7 @@ class ServedServer:
         upstream: gives calls the tokens of login providers.
         limits: counts the calls of tools that have a rate; by default those of this process alone.
         extensions: those that the server has for reasons of its deployment, which add no methods.
+        host: what the extensions find here; None where nothing outlasts the process, as on stdio.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ServedServer:
         upstream: Upstream | None = None,
         limits: CallLimits | None = None,
         extensions: tuple[Extension, ...] = (),
+        host: ExtensionHost | None = None,
     ) -> None:
         optional = {
             "title": server.title,
@@ -69,6 +72,7 @@ class ServedServer:
         self.upstream = upstream
         self.limits = limits or _LateLimits()
         self._deployed = extensions
+        self.host = host
         self.info: Mapping[str, Any] = {
             "name": server.name,
             "version": server.version,

@@ -17,9 +17,9 @@ from gatepost.server.calls.upstream import SHOWN, shows
 from gatepost.server.declared.declaration import failure_text
 from gatepost.server.declared.results import error_result
 from gatepost.server.declared.revisions import result_in
-from gatepost.server.declared.tools import PLAIN_NAME
+from gatepost.server.declared.tools import PLAIN_NAME, Tool
 from gatepost.server.errors import InsufficientScope, InvalidArguments, InvalidResult
-from gatepost.server.methods.served_server import ServedServer
+from gatepost.server.methods.served_server import ServedServer, check_scopes
 from gatepost.server.target import Result
 
 _MIRRORING = b"mcp-method"
@@ -58,7 +58,7 @@ async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each functio
     round_trip: MultiRoundTrip | None = None
     if not tool.is_plain or served.registry.is_hooked or "requestState" in params or "inputResponses" in params:
         round_trip = MultiRoundTrip(request, principal, served.seal) if revision.modern else None
-        client = round_trip or exchange.session
+        client = exchange.client_of(round_trip)
         make = partial(
             Context,
             client=client,
@@ -87,6 +87,27 @@ async def call_tool(  # noqa: C901, PLR0912 - in one piece, because each functio
     if not revision.modern:
         return result_in(revision.version, result)
     return finish_result("tools/call", result, served.info)
+
+
+def check_call(
+    served: ServedServer, request: Request, revision: Revision, exchange: Exchange
+) -> tuple[Tool, dict[str, Any]]:
+    """Return the tool that `tools/call` is about, and the arguments, after what `call_tool` begins with.
+
+    For whoever has to know before it calls that. Raises InvalidParams, InsufficientScope, HeaderMismatch, or
+    InvalidArguments: they do not fit the tool.
+    """
+    name, arguments = request.params.get("name"), request.params.get("arguments")
+    tool = served.tools.there.get(name) if type(name) is str else None
+    if tool is None:
+        raise _unknown_tool(name)
+    check_scopes(exchange, tool)
+    if type(arguments) is not dict:
+        arguments = _no_arguments(arguments)
+    if tool.mirrored and revision.modern and _MIRRORING in exchange.headers:
+        check_mirrors(tool.mirrored, arguments, exchange.headers)
+    tool.check_arguments(arguments)
+    return tool, arguments
 
 
 def _unknown_tool(name: object) -> InvalidParams:
