@@ -32,6 +32,7 @@ NAMED = (
     "workload-identity",
     "administration",
     "mcp-transport",
+    "tasks",
     "faults",
     "load",
 )

@@ -69,12 +69,14 @@ def test_a_package_without_a_place_in_the_layers_is_refused(package: Path) -> No
 
 # What users name at run time; the names in gatepost/__init__.py and gatepost/testing/__init__.py, which the contract
 # knows of; the modules of subcommands, in the topmost layer; the kinds of login providers, each imported where the
-# settings name it; and the test module of a store of somebody else's, in a process of the conformance suite's.
+# settings name it; what extensions make of options of tools; and the test module of a store of somebody else's, in a
+# process of the conformance suite's.
 IMPORTS_BY_NAME = {
     "__init__.py",
     "cli/main.py",
     "configuration/loading.py",
     "configuration/upstreams.py",
+    "server/declared/extension_options.py",
     "stores/conformance/concurrency/worker.py",
     "testing/__init__.py",
 }

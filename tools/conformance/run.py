@@ -6,7 +6,8 @@ For each revision it runs what the revision requires of a server, then everythin
 a front (`through_front.py`), then the scenarios for authorization servers (`authorization.py`). Servers are started on
 free loopback ports and stopped at the end. Of the direct run no failure is expected, and a warning counts as one.
 Extensions are optional: their scenarios are run with what is required and do not count there; those that count are run
-by themselves. The reports are kept in `test-artifacts/conformance`.
+by themselves, some against a server of their own (`extensions.py`). The reports are kept in
+`test-artifacts/conformance`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tools.conformance import authorization, through_front
+from tools.conformance import authorization, extensions, through_front
 from tools.conformance.suite import OPEN_TO_ALL, REPORTS, check_server, conclude, install, running
 from tools.conformance.through_front import SERVER
 
@@ -38,6 +39,7 @@ def main(arguments: list[str]) -> int:
         outcome = {
             **check_directly(suite, revisions, Path(folder, "server")),
             **through_front.check(suite, revisions, Path(folder, "front")),
+            **(extensions.check(suite, Path(folder, "extensions")) if REVISIONS[-1] in revisions else {}),
             **authorization.check(suite, revisions, Path(folder, "authorization")),
         }
     failed = [name for name, passed in outcome.items() if not passed]

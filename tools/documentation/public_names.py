@@ -10,7 +10,7 @@ from gatepost import testing
 
 _PARTS: Final = {
     "Serving": ("gatepost.app", "gatepost.protected_app", "gatepost.stdio", "gatepost.web.site"),
-    "Tools, resources and prompts": ("gatepost.server", "mcp_types"),
+    "Tools, resources and prompts": ("gatepost.extensions", "gatepost.server", "mcp_types"),
     "Servers of others and applications": ("gatepost.fronts", "gatepost.web.resource"),
     "Who the user is": ("gatepost.identity",),
     "Scopes and tokens": ("gatepost.outbound", "gatepost.resource"),
