@@ -6,12 +6,10 @@ changes nothing that can be seen, but for those that count.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from gatepost.late_dataclass import dataclass
 from gatepost.oauth.device_authorization import Poll
 from gatepost.oauth.limits import Use
 from gatepost.oauth.operator_clients import Reconciliation
@@ -42,6 +40,7 @@ from gatepost.stores.conformance.records import (
     transaction,
     user,
 )
+from gatepost.stores.conformance.repeated import ANYTHING, REFUSED, Repetition, twice
 from gatepost.stores.contract.account_links import InvitationOutcome
 from gatepost.stores.contract.administration import AdminOutcome
 from gatepost.stores.contract.api_keys import KeyAddition
@@ -52,27 +51,6 @@ from gatepost.stores.contract.linked_logins import LinkOutcome, UnlinkOutcome
 from gatepost.stores.contract.passkeys import PasskeyAddition, PasskeyUse
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.transactions import ApproveOutcome
-
-ANYTHING: Final = object()
-"""An answer that is judged elsewhere."""
-REFUSED: Final = object()
-"""An error of the backend: the key of a record is made for one call, and a caller makes another record for another."""
-
-
-@dataclass(frozen=True)
-class Repetition:
-    """An operation that is called twice."""
-
-    call: Callable[[Store], Awaitable[Any]]
-    first: Any
-    second: Any
-    counts: bool = False
-    """Whether each call counts for itself."""
-
-
-def twice(call: Callable[[Store], Awaitable[Any]], first: Any, second: Any, *, counts: bool = False) -> Repetition:
-    return Repetition(call, first, second, counts=counts)
-
 
 ROTATED, REPEATED = Rotation(RotateOutcome.ROTATED), Rotation(RotateOutcome.REPEATED, b"sealed 3")
 NEWER = kept("2", issuer=OCTOCAT.issuer, external_subject=OCTOCAT.external_subject)
