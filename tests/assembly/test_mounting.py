@@ -90,6 +90,7 @@ async def test_everything_that_leaves_a_mounted_app_has_its_path(tmp_path: Path)
         "registration_endpoint": f"{BASE}/svc/oauth/register",
         "revocation_endpoint": f"{BASE}/svc/oauth/revoke",
         "introspection_endpoint": f"{BASE}/svc/oauth/introspect",
+        "pushed_authorization_request_endpoint": f"{BASE}/svc/oauth/par",
     }
     assert account.headers["location"] == "/svc/oauth/login"
     assert missing.status_code == 404

@@ -8,6 +8,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from gatepost.stores.care.state import KNOWN_VERSION
 from gatepost.stores.sql.sqlite import file_store
 from tests.stores.care.conftest import NewPlace, new_place
 from tests.stores.care.filled import OLD, fill
-from tests.stores.care.places import rows_of, run_in
+from tests.stores.care.places import make_older, rows_of, run_in
 
 __all__ = ["new_place"]
 ROOT = Path(__file__).parents[2]
@@ -105,12 +106,12 @@ def test_migrate_makes_a_store_and_then_finds_it(url: str, capsys: pytest.Captur
     assert Path(place).stat().st_mode & 0o777 == 0o600
 
 
-def test_migrate_says_from_where_to_where(filled: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run_in(filled, "ALTER TABLE schema_version DROP COLUMN oldest_code", "UPDATE schema_version SET version = 13")
+def test_migrate_says_from_where_to_where(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(make_older(url, 13))
 
     assert run("migrate") == 0
 
-    place = filled.removeprefix("sqlite:///")
+    place = url.removeprefix("sqlite:///")
     expected = f"Migrated the store {place} from schema version 13 to {KNOWN_VERSION}.\n"
     assert capsys.readouterr().out == expected
 
@@ -157,7 +158,7 @@ def test_an_export_is_private_and_imports_elsewhere_without_access(
     assert run("import", str(file)) == 0
 
     said = capsys.readouterr()
-    assert "grants                  1" in said.out
+    assert re.search(r"grants +1\n", said.out)
     assert list(rows_of(target, "SELECT count(*) FROM grants WHERE revoked_at IS NULL")) == [(0,)]
     assert events(capsys) == {"login", "store_imported", "all_revoked"}
     assert run("import", str(file)) == 1

@@ -8,6 +8,7 @@ from typing import Final
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
 from gatepost.stores.conformance.records import (
     NOW,
@@ -15,6 +16,7 @@ from gatepost.stores.conformance.records import (
     approve,
     audit_record,
     client,
+    device,
     fp,
     redeem,
     remember_consent,
@@ -66,6 +68,8 @@ async def fill(store: Store, ring: KeyRing = RING) -> None:
     await approve(store, "waiting")
     consent = Consent("user-1", "client-1", "https://app.example", "https://mcp.example", (), NOW, NOW + 1_000)
     await remember_consent(store, consent)
+    await store.pushed_requests.push_request(pushed())
+    assert await store.device_authorizations.begin_device_authorization(device())
     assert await store.assertions.remember_jti("client-1", "jti", expires_at=NOW + 60, now=NOW)
     await store.limits.take([Use("key", Rate(1, 60))], now=NOW)
     assert await store.api_keys.add_key(api_key(user_subject="user-1")) is KeyAddition.ADDED

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gatepost.stores.contract.store import Store
+from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.urls import locate
 from tests.stores.sql import places
 
@@ -20,6 +21,15 @@ async def opened(url: str) -> AsyncIterator[Store]:
         yield store
     finally:
         await store.close()
+
+
+async def make_older(url: str, version: int) -> None:
+    """Make a store of an older version."""
+    location = locate(url)
+    assert location.maintenance is not None
+    async with location.maintenance(True) as maintenance:
+        known = MIGRATIONS[:version]
+        await maintenance.write(lambda tx: migrate(tx, type_names=maintenance.type_names, migrations=known))
 
 
 def rows_of(url: str, query: str) -> Sequence[tuple[Any, ...]]:

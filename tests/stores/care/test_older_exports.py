@@ -15,9 +15,8 @@ from gatepost.stores.sql.schema.catalogue import CARRIED
 from gatepost.stores.urls import locate
 from tests.stores.care.conftest import NewPlace
 from tests.stores.care.filled import RING
-from tests.stores.care.places import rows_of, run_in
+from tests.stores.care.places import make_older, rows_of, run_in
 from tests.stores.care.test_moving import bring_in, column_names
-from tests.stores.care.test_state import make_older
 
 
 async def export_of_version_8(url: str) -> bytes:
@@ -43,6 +42,10 @@ async def export_of_version_8(url: str) -> bytes:
         "served_endpoints",
         "device_authorizations",
         "pushed_requests",
+        "task_runners",
+        "tasks",
+        "task_values",
+        "task_requests",
     }
     file = io.BytesIO()
     writer = ExportWriter(file.write)

@@ -11,20 +11,10 @@ from gatepost.stores.care.state import KNOWN_VERSION, migrate_store, status_of
 from gatepost.stores.conformance.records import user
 from gatepost.stores.contract.errors import StoreMisconfigured
 from gatepost.stores.sql.schema.catalogue import TABLES
-from gatepost.stores.sql.schema.migrations import MIGRATIONS, migrate
 from gatepost.stores.urls import locate
 from tests.stores.care.conftest import NewPlace
 from tests.stores.care.filled import fill
-from tests.stores.care.places import opened, rows_of, run_in
-
-
-async def make_older(url: str, version: int) -> None:
-    """Make a store of an older version."""
-    location = locate(url)
-    assert location.maintenance is not None
-    async with location.maintenance(True) as maintenance:
-        known = MIGRATIONS[:version]
-        await maintenance.write(lambda tx: migrate(tx, type_names=maintenance.type_names, migrations=known))
+from tests.stores.care.places import make_older, opened, rows_of, run_in
 
 
 async def test_a_look_says_where_the_store_is_and_what_it_holds(url: str) -> None:

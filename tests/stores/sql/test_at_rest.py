@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from gatepost import Server
 from gatepost.identity.account_links import AccountLinkOffers
 from gatepost.identity.local_accounts import new_user
 from gatepost.oauth.device_authorization import DEVICE_CODE
@@ -91,7 +92,12 @@ async def lived(place: str) -> AsyncIterator[Lived]:
     store = store_at(place)
     never = "sqlite:///never-opened.db"
     serving = installed(
-        store=store, OAUTH_DEVICE_LOGIN="everybody", MCP_PUBLIC_URL=ORIGIN, MCP_SEALING_KEYS=KEY, MCP_STORAGE_URL=never
+        store=store,
+        target=a_server(),
+        OAUTH_DEVICE_LOGIN="everybody",
+        MCP_PUBLIC_URL=ORIGIN,
+        MCP_SEALING_KEYS=KEY,
+        MCP_STORAGE_URL=never,
     )
     async with serving as running:
         lived = Lived(place, running)
@@ -100,6 +106,22 @@ async def lived(place: str) -> AsyncIterator[Lived]:
             await live(lived, name)
         await live_elsewhere(lived)
         yield lived
+
+
+def a_server() -> Server:
+    server = Server("notes")
+
+    @server.tool(scopes=["notes:read"])
+    async def read() -> str:
+        """Read."""
+        return "milk"
+
+    @server.tool(scopes=["notes:read"], task=True)
+    async def copy() -> str:
+        """Copy, for longer than anybody waits."""
+        return "milk"
+
+    return server
 
 
 async def set_up_by_operator(lived: Lived) -> None:
@@ -148,6 +170,7 @@ async def live(lived: Lived, name: str) -> None:
     lived.running.clock[0] += 1
     assert (await person.refresh()).status_code == 200
     await person.call_in_session(token, "read")
+    await begin_a_task(person.http, token)
     # On plain http a browser that was sent to an app is logged out.
     logged_in = await person.submit(await person.arrive(), username=name, password=PASSWORD)
     consent = await person.http.get(logged_in.headers["location"])
@@ -165,6 +188,26 @@ async def live(lived: Lived, name: str) -> None:
     other = lived.browser()
     await type_password(other.http, name)
     await other.http.aclose()
+
+
+async def begin_a_task(http: httpx2.AsyncClient, token: str) -> None:
+    """Call a tool that is a task, whose handle is a secret."""
+    capabilities = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
+    }
+    params = {"name": "copy", "arguments": {}, "_meta": meta}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "copy",
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = await http.post("/mcp", json=message, headers=headers)
+    assert answer.json()["result"]["resultType"] == "task"
 
 
 async def push_and_begin_by_device(http: httpx2.AsyncClient, app: dict[str, Any]) -> None:
