@@ -25,8 +25,14 @@ def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     ran = subprocess.run(
         [*command, "-W", "error", "-p", "no:cacheprovider", "test_page.py"],
         cwd=tmp_path,
-        # What a shell has set does not leak into the servers of tests.
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "MCP_REQUIRE_AUTH": "false", "MCP_PORT": "none"},
+        # What a shell has set does not leak into the servers of tests; options of this run are none of that one's.
+        env={
+            **os.environ,
+            "PYTEST_ADDOPTS": "",
+            "PYTHONPATH": str(REPOSITORY / "src"),
+            "MCP_REQUIRE_AUTH": "false",
+            "MCP_PORT": "none",
+        },
         capture_output=True,
         text=True,
         check=False,
