@@ -45,8 +45,8 @@ class Walk:
         self.links()
         self.refusals()
         self.log_out()
-        self.required_second_step()
         self.devices()
+        self.required_second_step()
 
     def before_there_is_an_account(self) -> None:
         """Open the server, and connect an app too early."""
