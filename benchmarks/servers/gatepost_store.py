@@ -116,6 +116,7 @@ def new_client() -> Client:
         logo_uri=None,
         jwks=None,
         jwks_uri=None,
+        dpop_bound_access_tokens=False,
         secret_fingerprint=None,
         created_at=int(time.time()),
     )

@@ -230,7 +230,7 @@ async def test_a_refresh_asks_the_store_for_no_more_than_without_rules() -> None
             called = count_operations(store)
             assert (await person.refresh()).status_code == 200
             asked.append([name for name in called if name.startswith(("grants.", "users.", "clients."))])
-    assert asked[0] == asked[1] == ["grants.find_refresh", "grants.rotate_refresh_token"]
+    assert asked[0] == asked[1] == ["grants.refresh_at_once"]
 
 
 ROLES = {

@@ -14,7 +14,7 @@ import pytest
 
 from gatepost.listening.connection_shares import ConnectionShares, sharing
 from gatepost.web.site.client_address import ClientAddresses
-from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.plain_answers import FAST_PATH
 from tests.listening.test_slow_senders import GET, HEAD, Client, served
 from tests.web.mcp.mcp_harness import PING, READER, McpWorld, headers_for
 from tests.web.resource.test_application import guarded

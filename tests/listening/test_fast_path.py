@@ -13,10 +13,12 @@ from gatepost.configuration.settings import load_settings
 from gatepost.listening.flow_control import LightFlowControl
 from gatepost.server.server import Server
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.web.mcp.exchange.answers import PLAIN_HEADERS, Answer, send_answer
+from gatepost.web.mcp.exchange.answers import PLAIN as PLAIN_HEAD
+from gatepost.web.mcp.exchange.answers import Answer, send_answer
 from gatepost.web.site.disconnect import run_while_connected
-from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.plain_answers import FAST_PATH
 from gatepost.web.site.request_body import ClientDisconnected
+from gatepost.web.site.responses import json_response
 from tests.listening.test_slow_senders import GET, served
 from tests.listening.test_slow_senders import Impatient as Connection
 
@@ -67,7 +69,35 @@ async def test_a_plain_answer_is_the_same_whole_as_in_the_usual_way() -> None:
     assert first == second
     lines, body = first[0]
     assert body == PLAIN[1]
-    assert {b"%s: %s" % header for header in PLAIN_HEADERS} < lines
+    assert {b"%s: %s" % header for header in PLAIN_HEAD.headers} < lines
+
+
+async def test_json_that_nobody_may_keep_is_the_same_whole_as_in_the_usual_way() -> None:
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        await json_response({"access_token": "x"})(scope, receive, send)
+
+    async def layer(scope: Any, receive: Any, send: Any) -> None:
+        async def passed_on(message: Any) -> None:
+            await send(message)
+
+        await endpoint(scope, receive, passed_on)
+
+    whole, *_ = first = await heads_and_bodies(endpoint, GET, GET)
+    assert first == await heads_and_bodies(layer, GET, GET)
+    lines, body = whole
+    assert body == b'{"access_token":"x"}'
+    assert {b"cache-control: no-store", b"pragma: no-cache", b"content-type: application/json"} < lines
+
+
+async def test_what_is_added_to_json_that_nobody_may_keep_is_sent() -> None:
+    async def endpoint(scope: Any, receive: Any, send: Any) -> None:
+        response = json_response({"access_token": "x"})
+        response.headers["x-more"] = "1"
+        await response(scope, receive, send)
+
+    ((lines, body),) = await heads_and_bodies(endpoint, GET)
+    assert {b"x-more: 1", b"cache-control: no-store"} < lines
+    assert body == b'{"access_token":"x"}'
 
 
 @pytest.mark.parametrize("answer", [(400, b"{}", ()), (202, None, ()), (200, b"{}", ((b"mcp-session-id", b"1"),))])

@@ -23,6 +23,11 @@ def test_plus_and_percent_twenty_are_the_same_space(value: str) -> None:
     assert parse_parameters(by_form) == parse_parameters(by_uri) == {"state": value}
 
 
+@given(st.lists(st.sampled_from([b"a=x", b"resource=y", b"resource=za", b"b=a-._~0", b"a=", b"a"])).map(b"&".join))
+def test_plain_text_is_read_like_text_that_is_escaped(raw: bytes) -> None:
+    assert read_parameters(raw) == read_parameters(raw.replace(b"a", b"%61").replace(b"e", b"%65"))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_and_never_crash(raw: bytes) -> None:
     parameters = read_parameters(raw)

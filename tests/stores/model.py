@@ -33,6 +33,8 @@ from gatepost.stores.contract.browser_sessions import BrowserSession, SessionVie
 from gatepost.stores.contract.changes import LoggedChange
 from gatepost.stores.contract.grants import (
     MOST_GENERATIONS,
+    CodeView,
+    JudgeRefresh,
     LiveAccessToken,
     RedeemOutcome,
     RefreshView,
@@ -191,6 +193,10 @@ class DurableTruth:
         code = self.codes.get(code_fingerprint)
         return None if code is None or code.expires_at <= now else code
 
+    async def find_code_and_client(self, code_fingerprint: bytes, *, now: int) -> CodeView | None:
+        code = await self.find_code(code_fingerprint, now=now)
+        return None if code is None else CodeView(code, self.clients.get(code.client_id))
+
     async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
         code = self.codes.get(code_fingerprint)
         if code is not None:
@@ -242,6 +248,17 @@ class DurableTruth:
             profile=None if user is None else user.profile.to_text(),
             person=self._person(user),
         )
+
+    async def refresh_at_once(
+        self, token_fingerprint: bytes, judge: JudgeRefresh, *, now: int, window: int
+    ) -> tuple[RefreshView | None, Rotation | None]:
+        found = await self.find_refresh(token_fingerprint)
+        if (judged := judge(found)) is None:
+            return found, None
+        rotation = await self.rotate_refresh_token(
+            token_fingerprint, judged.tokens, judged.sealed, now=now, window=window, stale=judged.stale
+        )
+        return found, rotation
 
     async def rotate_refresh_token(
         self,

@@ -14,7 +14,7 @@ from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import IssuedTokens
 from gatepost.resource.profile import Profile
 from gatepost.stores.conformance.records import WINDOW, client, code, fp, grant, session, tokens, transaction, user
-from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome
+from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Successor
 from gatepost.stores.contract.linked_logins import LinkedLogin, LoginKey
 from gatepost.stores.contract.logins import PendingLogin
 from gatepost.stores.contract.store import Store
@@ -114,6 +114,7 @@ class StoresAgree(BothStores):
         if not with_refresh:
             issued = IssuedTokens(issued.access, None)
         fingerprint = fp(f"code-{self.latest(self.codes, pick)}")
+        self.both(lambda store: store.grants.find_code_and_client(fingerprint, now=self.now))
         outcome = self.both(lambda store: store.grants.redeem_code(fingerprint, created, issued, now=self.now))
         if outcome is RedeemOutcome.REDEEMED:
             self.grants += 1
@@ -143,14 +144,15 @@ class StoresAgree(BothStores):
 
     def rotate_once(self, number: int, stale: StaleTokens) -> None:
         fingerprint = fp(f"refresh {number}")
-        found = self.both(lambda store: store.grants.find_refresh(fingerprint))
+        found, _ = self.both(
+            lambda store: store.grants.refresh_at_once(fingerprint, lambda _: None, now=self.now, window=WINDOW)
+        )
         grant_id = "unknown" if found is None else found.grant.grant_id
         successor = tokens(f"{self.tokens}", grant_id, now=self.now)
         sealed = f"sealed {self.tokens}".encode()
-        rotation = self.both(
-            lambda store: store.grants.rotate_refresh_token(
-                fingerprint, successor, sealed, now=self.now, window=WINDOW, stale=stale
-            )
+        judged = Successor(successor, sealed, stale)
+        _, rotation = self.both(
+            lambda store: store.grants.refresh_at_once(fingerprint, lambda _: judged, now=self.now, window=WINDOW)
         )
         if rotation.outcome in {RotateOutcome.ROTATED, RotateOutcome.STALE}:
             self.tokens += 1

@@ -21,6 +21,7 @@ from gatepost.web.mcp.endpoint import McpEndpoint
 from gatepost.web.pages.landing import LandingPage
 from gatepost.web.site.base_path import BasePath, WithWholePath
 from gatepost.web.site.errors import ErrorResponses
+from gatepost.web.site.front import WithRequestId
 from gatepost.web.site.front_door import CrossOrigin, HostGuard, LocalOnly, OrdinaryRequests, names_us
 from gatepost.web.site.health import LIVENESS_PATHS, PROBE_PATHS, HealthChecks, HealthEndpoints
 from gatepost.web.site.limits import AddressLimits
@@ -31,7 +32,7 @@ from gatepost.web.site.request_log import RequestLog
 from gatepost.web.site.request_log import logger as requests_log
 from gatepost.web.site.routing import Route, RoutingTable
 from gatepost.web.site.served_app import ServedApp
-from gatepost.web.site.twins import Twins
+from gatepost.web.site.twins import TOKEN_PATH, Twins
 
 if TYPE_CHECKING:
     from gatepost.assembly.core import Core
@@ -92,24 +93,21 @@ def served_app_for(installation: Installation, *, announce: Callable[[str], None
 
 def _build(kind: Callable[..., AppT], installation: Installation, life: Life) -> AppT:
     core, deployment, name = installation.core, installation.core.deployment, installation.name
+    oauth, resources = installation.oauth, installation.resources
     pages = pages_for(core, name)
     landing = _landing(installation, pages)
     common = ReferencePages(title=name).routes()
     checks = HealthChecks({"store": core.store.check})
-    errors = _errors(core, pages, landing)
-    limits = AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
+    errors, limits = _errors(core, pages, landing), _address_limits(core)
 
     def site_at(origin: str, allowed_hosts: frozenset[str]) -> Site:
-        oauth = installation.oauth
         oauth_routes = cache(lambda: () if oauth is None else oauth.routes(origin))
         page_routes = cache(lambda: _page_routes(installation, origin, pages()))
-        resources = installation.resources
         routes = _without_authorization_server(resources, origin) if oauth is None else ()
         endpoints = resources.mcp_endpoints(origin, allowed_hosts, landing=landing.respond)
         health = _health(installation, origin, checks).routes()
-        public = resources.discovery(origin).routes()
-        applications = resources.applications(origin)
-        return Site((*common, *health, *routes, *public), oauth_routes, page_routes, endpoints, applications)
+        routes = (*common, *health, *routes, *resources.discovery(origin).routes())
+        return Site(routes, oauth_routes, page_routes, endpoints, resources.applications(origin))
 
     def is_taken(scope: Scope) -> bool:
         return app.has_route(scope)
@@ -126,7 +124,7 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
             waiting=core.waiting,
             telemetry=core.telemetry,
         )
-        if installation.oauth is None:
+        if oauth is None:
             return table
         return Twins(table, is_taken=is_taken, taken={*site.endpoints, *site.applications})
 
@@ -134,21 +132,29 @@ def _build(kind: Callable[..., AppT], installation: Installation, life: Life) ->
         def table_at(origin: str) -> ASGIApp:
             return table_of(site_at(origin, frozenset({urlsplit(origin).netloc})), app)
 
-        return _layers(installation, table_of(main, app), table_at)
+        table = table_of(main, app)
+        if oauth is not None:  # after a login, tokens are what an app asks for beside MCP
+            ordinary.lead(TOKEN_PATH, WithRequestId(table, request_ids))
+        return _layers(installation, table, table_at)
 
     main = site_at(deployment.public_url, deployment.allowed_hosts)
+    ordinary, request_ids = _ordinary(installation, main), HttpRequestIds(core.addresses, core.random_bytes)
     app = kind(
         title=name,
         version=__version__,
         life=life,
-        ordinary=_ordinary(installation, main),
+        ordinary=ordinary,
         layers=layers,
         described=lambda: (*_described_endpoints(installation), *main.every_route()),
         errors=errors,
         base_path=BasePath(None if deployment.is_any_loopback else deployment.base_path),
-        request_ids=HttpRequestIds(core.addresses, core.random_bytes),
+        request_ids=request_ids,
     )
     return app
+
+
+def _address_limits(core: Core) -> AddressLimits:
+    return AddressLimits(limits=core.limits, addresses=core.addresses, audit=core.audit)
 
 
 def _is_below_oauth(path: str) -> bool:

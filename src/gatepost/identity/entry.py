@@ -41,6 +41,11 @@ class Entry:
         """Those at GitHub that the rule names; what a function looks at nobody knows."""
         return self.rule.organizations if isinstance(self.rule, Rule) else frozenset()
 
+    @property
+    def asks(self) -> bool:
+        """Whether the operator's function is to be asked, which may wait for somebody."""
+        return self.rule is not None and not isinstance(self.rule, Rule)
+
     async def check(self, identity: Identity) -> None:
         """Let somebody in, whose identity says its issuer.
 

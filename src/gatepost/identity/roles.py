@@ -74,6 +74,8 @@ class Roles:
         self.organizations: Final = organizations
         """Those at GitHub that the words name."""
         self.names: Final = frozenset(definitions or ())
+        self.asks: Final = any(callable(role.users) for role in (definitions or {}).values())
+        """Whether a function of the operator's says who has one of them."""
 
     @property
     def scopes(self) -> frozenset[str] | None:

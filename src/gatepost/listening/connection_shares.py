@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from gatepost.listening.fast_path import UvicornFastPath
 from gatepost.listening.slow_readers import WatchedConnection
 from gatepost.web.site.client_address import ClientAddresses, limit_key
-from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.plain_answers import FAST_PATH
 
 _LEAST_SHARE: Final = 64
 _PAUSE_SECONDS: Final = 1.0

@@ -15,12 +15,13 @@ which it was seen to work, and the tests compare both paths over a socket.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import Final
 
 from starlette.types import Receive, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gatepost.web.mcp.exchange.answers import PLAIN_HEADERS, Answer
+from gatepost.web.mcp.exchange.answers import PLAIN, Answer
+from gatepost.web.site.plain_answers import PlainHead
 
 _STATUS: Final = b"HTTP/1.1 200 OK\r\n"
 
@@ -41,9 +42,6 @@ class UvicornFastPath:
     """The `FastPath` of one request of a connection of uvicorn's."""
 
     __slots__ = ("_cycle", "_on_disconnect", "is_verified")
-
-    _head: ClassVar[tuple[_Headers, bytes]] = ((), b"")
-    """The server's own headers (`Date`), and what every plain answer begins with for as long as they are these."""
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
@@ -84,11 +82,15 @@ class UvicornFastPath:
             call()
 
     def answer(self, send: Send, answer: Answer) -> bool:
-        """Send an answer, as `RequestResponseCycle.send` does in two steps where none of its conditions arises."""
-        cycle = self._cycle
+        """Send an answer if it is plain."""
         status, body, headers = answer
         if status != 200 or body is None or headers:  # noqa: PLR2004 - the status that `_STATUS` says
             return False
+        return self.answer_with(send, PLAIN, body)
+
+    def answer_with(self, send: Send, head: PlainHead, body: bytes) -> bool:
+        """Send an answer, as `RequestResponseCycle.send` does in two steps where none of its conditions arises."""
+        cycle = self._cycle
         if send != cycle.send or cycle.response_started or cycle.disconnected or not cycle.keep_alive:
             return False
         if cycle.flow.write_paused or cycle.access_log:
@@ -96,7 +98,7 @@ class UvicornFastPath:
         # What `send` sets and calls for the head of an answer, and for its last message.
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        whole = b"%s%d\r\n\r\n%s" % (self._head_with(cycle.default_headers), len(body), body)
+        whole = b"%s%d\r\n\r\n%s" % (_with_own(head, cycle.default_headers), len(body), body)
         cycle.transport.write_whole(whole)  # type: ignore[attr-defined]  # it is a `CoalescingTransport`
         cycle.response_complete = True
         cycle.message_event.set()
@@ -113,11 +115,12 @@ class UvicornFastPath:
         cycle.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         return True
 
-    @classmethod
-    def _head_with(cls, own_headers: _Headers) -> bytes:
-        known, head = cls._head
-        if known is not own_headers:
-            lines = [b"%s: %s\r\n" % header for header in (*own_headers, *PLAIN_HEADERS)]
-            head = b"".join([_STATUS, *lines, b"content-length: "])
-            cls._head = (own_headers, head)
-        return head
+
+def _with_own(head: PlainHead, own_headers: _Headers) -> bytes:
+    """Return all of a head but the length, put together anew when the server's headers change: once a second."""
+    known, made = head.made
+    if known is not own_headers:
+        lines = [b"%s: %s\r\n" % header for header in (*own_headers, *head.headers)]
+        made = b"".join([_STATUS, *lines, b"content-length: "])
+        head.made = (own_headers, made)
+    return made

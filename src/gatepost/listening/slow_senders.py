@@ -22,7 +22,7 @@ from gatepost.listening.fast_path import UvicornFastPath
 from gatepost.listening.flow_control import LightFlowControl
 from gatepost.listening.idle_connections import IdleConnection
 from gatepost.listening.write_coalescing import CoalescingTransport
-from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.plain_answers import FAST_PATH
 
 logger = logging.getLogger("gatepost.web")
 

@@ -16,6 +16,8 @@ from gatepost.oauth.reasons import Reason
 MAX_PARAMETERS = 64
 """Far more than any request of the field has; it bounds the work that one request can cause."""
 
+_PLAIN = re.compile(rb"[A-Za-z0-9._~-]+=[A-Za-z0-9._~-]+(?:&[A-Za-z0-9._~-]+=[A-Za-z0-9._~-]+)*")
+"""Names with values of unreserved characters, which stand for themselves (RFC 3986 section 2.3): most forms of apps."""
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 # A name outside of this list is raw client input and is not repeated in an error text.
@@ -58,6 +60,8 @@ def read_parameters(raw: bytes) -> Parameters:
     A parameter without a value counts as absent (RFC 6749 section 3.1), but sending it twice is still sending it
     twice. `;` separates nothing.
     """
+    if (plain := _read_plain(raw)) is not None:
+        return Parameters(plain, frozenset(), frozenset())
     values: dict[str, str] = {}
     seen: set[str] = set()
     repeated: set[str] = set()
@@ -83,6 +87,15 @@ def read_parameters(raw: bytes) -> Parameters:
     for name in repeated | malformed:
         values.pop(name, None)
     return Parameters(values, frozenset(repeated), frozenset(malformed))
+
+
+def _read_plain(raw: bytes) -> dict[str, str] | None:
+    """Return the parameters where each is there once and stands for itself, else None."""
+    if _PLAIN.fullmatch(raw) is None:
+        return None
+    pairs = [pair.split("=") for pair in raw.decode("ascii").split("&")]
+    values = dict(pairs)
+    return values if len(values) == len(pairs) <= MAX_PARAMETERS else None
 
 
 def check_parameters(parameters: Parameters) -> None:

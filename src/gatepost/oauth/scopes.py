@@ -78,7 +78,9 @@ def narrow_scopes(requested: str | None, *, granted: Sequence[str], known: Colle
     Raises:
         InvalidScope: `requested` is malformed, or names a scope that was not granted (RFC 6749 section 6).
     """
-    tokens = [token for token in parse_scope(requested or "") if token in known or token in granted]
+    if not requested:
+        return tuple(granted)
+    tokens = [token for token in parse_scope(requested) if token in known or token in granted]
     if not set(tokens) <= set(granted):
         raise InvalidScope(
             Reason.SCOPE_WIDER_THAN_GRANTED,

@@ -22,6 +22,7 @@ _FORMAT = b"\x01"
 """First byte of every sealed value, so that a later format can be told apart. It is authenticated too."""
 
 _KEY_BYTES = 32
+_NO_SALT = bytes(_KEY_BYTES)
 _NONCE_BYTES = 12  # NIST SP 800-38D section 5.2.1.1
 _TAG_BYTES = 16
 _KEY_ID_BYTES = 8
@@ -43,12 +44,9 @@ def derive_key(secret: bytes, *, purpose: str) -> bytes:
         secret: at least 128 bits of randomness, in any encoding. A password is not enough.
         purpose: a fixed label of the code that seals, such as `refresh-successor`.
     """
-    # Cold start: the first rotation needs this, the first answer does not.
-    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415 - see above
-
-    info = b"gatepost sealing: " + purpose.encode()
-    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info).derive(secret)
+    # Extract, without a salt, and the first block of expand, which is as long as the key (sections 2.2 and 2.3).
+    extracted = hmac.digest(_NO_SALT, secret, "sha256")
+    return hmac.digest(extracted, b"gatepost sealing: " + purpose.encode() + b"\x01", "sha256")
 
 
 def seal(plaintext: bytes, *, key: bytes, associated_data: bytes, random_bytes: RandomBytes) -> bytes:
@@ -60,7 +58,8 @@ def seal(plaintext: bytes, *, key: bytes, associated_data: bytes, random_bytes: 
         associated_data: what the value belongs to, such as its row's key; needed again to open it, not contained.
         random_bytes: where the nonce comes from.
     """
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - cold start, as above
+    # Cold start: the first rotation needs this, the first answer does not.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
 
     nonce = random_bytes(_NONCE_BYTES)
     return _FORMAT + nonce + AESGCM(key).encrypt(nonce, plaintext, _FORMAT + associated_data)

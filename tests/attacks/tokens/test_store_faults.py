@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.identity.entry import ANYBODY, Entry
 from gatepost.oauth.records import Client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
@@ -42,10 +43,13 @@ def unavailable(response: Any) -> None:
 
 
 @pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("operation", ["find_refresh", "rotate_refresh_token"])
+@pytest.mark.parametrize("operation", ["refresh_at_once", "rotate_refresh_token"])
 async def test_a_client_goes_on_with_the_refresh_token_it_holds(store: Store, operation: str, is_done: bool) -> None:
     grants = Failing(store, operation, is_done=is_done)
-    async with token_harness(store, grants=grants) as harness:
+    # Where the operator's function is asked who may enter, looking up and rotating are two steps.
+    entry = Entry(lambda _: True) if operation == "rotate_refresh_token" else ANYBODY
+    async with token_harness(store, grants=grants, entry=entry) as harness:
+        await store.users.recognise_user("issuer", "7", display_name="Ann", subjects=("user-1",), now=harness.now)
         client = await harness.register()
         tokens = await harness.begin(client)
         grants.is_armed = True
@@ -60,7 +64,7 @@ async def test_a_client_goes_on_with_the_refresh_token_it_holds(store: Store, op
         assert onward.status_code == 200
 
 
-@pytest.mark.parametrize("operation", ["find_code", "redeem_code"])
+@pytest.mark.parametrize("operation", ["find_code_and_client", "redeem_code"])
 async def test_a_code_stays_good_when_nothing_was_written(store: Store, operation: str) -> None:
     grants = Failing(store, operation, is_done=False)
     async with token_harness(store, grants=grants) as harness:

@@ -192,7 +192,7 @@ async def test_only_post_is_answered_and_the_refusal_is_not_kept_by_caches(harne
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("broken", ["find_client", "find_code", "find_refresh"])
+@pytest.mark.parametrize("broken", ["find_client", "find_code_and_client", "refresh_at_once"])
 async def test_a_store_that_cannot_answer_is_a_503_and_nobodys_fault(
     monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -205,7 +205,7 @@ async def test_a_store_that_cannot_answer_is_a_503_and_nobodys_fault(
         monkeypatch.setattr(store.clients if broken == "find_client" else store.grants, broken, fails)
         redeem = {"grant_type": "authorization_code", "code": "x", "code_verifier": "x"}
         refresh = {"grant_type": "refresh_token", "refresh_token": "x"}
-        parameters = refresh if broken == "find_refresh" else redeem
+        parameters = refresh if broken == "refresh_at_once" else redeem
         response = await harness.post(parameters | {"client_id": client.client_id})
         assert refusal(response) == (503, "temporarily_unavailable")
         assert response.headers["retry-after"] == "5"

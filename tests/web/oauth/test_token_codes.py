@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatepost.oauth.records import AuthorizationCode
+from gatepost.stores.contract.grants import CodeView
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.users import LOCAL, User
 from gatepost.stores.sql.sqlite import file_store, memory_store
@@ -148,9 +148,9 @@ async def test_twins_that_looked_the_code_up_unspent_do_not_revoke_the_winner_bu
 ) -> None:
     """Fifty requests that meet between look-up and redemption: the tightest race there is."""
     everybody_has_looked = asyncio.Barrier(50)
-    find_code = store.grants.find_code
+    find_code = store.grants.find_code_and_client
 
-    async def find_code_together(code_fingerprint: bytes, *, now: int) -> AuthorizationCode | None:
+    async def find_code_together(code_fingerprint: bytes, *, now: int) -> CodeView | None:
         found = await find_code(code_fingerprint, now=now)
         await everybody_has_looked.wait()
         return found
@@ -159,7 +159,7 @@ async def test_twins_that_looked_the_code_up_unspent_do_not_revoke_the_winner_bu
         client = await harness.register()
         code = await harness.approve(client)
         with monkeypatch.context() as patch:
-            patch.setattr(store.grants, "find_code", find_code_together)
+            patch.setattr(store.grants, "find_code_and_client", find_code_together)
             responses = await asyncio.gather(*(harness.redeem(client, code) for _ in range(50)))
         assert Counter(response.status_code for response in responses) == {200: 1, 400: 49}
         assert {refusal(response) for response in responses if response.status_code == 400} == {INVALID_GRANT}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gatepost.identity.entry import Entry
 from gatepost.oauth.limits import TOKENS_OF_CLIENT, Use
 from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.conformance.records import find_refresh_token
@@ -240,7 +241,9 @@ async def test_a_grant_revoked_between_look_up_and_rotation_gives_nothing(
         await store.grants.revoke_grant(successor.access.grant_id, reason="test", now=options["now"])
         return await rotate(token_fingerprint, successor, sealed_successor, **options)
 
-    async with token_harness(store) as harness:
+    async with token_harness(store, entry=Entry(lambda _: True)) as harness:
+        # The operator's function is asked between the two.
+        await store.users.recognise_user("issuer", "7", display_name="Ann", subjects=("user-1",), now=harness.now)
         client = await harness.register()
         first = await harness.begin(client)
         monkeypatch.setattr(store.grants, "rotate_refresh_token", revoked_first)
@@ -259,7 +262,7 @@ async def test_a_store_fault_at_the_rotation_leaves_the_client_with_a_token_that
         client = await harness.register()
         first = await harness.begin(client)
         with monkeypatch.context() as patch:
-            patch.setattr(store.grants, "rotate_refresh_token", fails)
+            patch.setattr(store.grants, "refresh_at_once", fails)
             assert refusal(await harness.refresh(client, first["refresh_token"])) == (503, "temporarily_unavailable")
         assert (await harness.refresh(client, first["refresh_token"])).status_code == 200
 
@@ -268,9 +271,9 @@ async def test_a_rotation_that_was_written_but_reported_as_failed_is_answered_at
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = memory_store()
-    rotate = store.grants.rotate_refresh_token
+    rotate = store.grants.refresh_at_once
 
-    async def written_then_lost(*arguments: Any, **options: Any) -> Rotation:
+    async def written_then_lost(*arguments: Any, **options: Any) -> None:
         await rotate(*arguments, **options)
         raise StoreUnavailable("the connection broke after the commit")
 
@@ -278,7 +281,7 @@ async def test_a_rotation_that_was_written_but_reported_as_failed_is_answered_at
         client = await harness.register()
         first = await harness.begin(client)
         with monkeypatch.context() as patch:
-            patch.setattr(store.grants, "rotate_refresh_token", written_then_lost)
+            patch.setattr(store.grants, "refresh_at_once", written_then_lost)
             assert (await harness.refresh(client, first["refresh_token"])).status_code == 503
         second = (await harness.refresh(client, first["refresh_token"])).json()
         assert await harness.is_alive(second["access_token"])

@@ -71,7 +71,6 @@ async def test_a_login_with_consent_takes_six_requests_and_23_operations_beside_
         "transactions.approve_transaction",
         "browser_sessions.end_session",
         # POST /oauth/token
-        "clients.find_client",
-        "grants.find_code",
+        "grants.find_code_and_client",
         "grants.redeem_code",
     ]

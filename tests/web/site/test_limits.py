@@ -100,6 +100,50 @@ async def test_what_was_taken_ahead_is_not_kept_for_long(limits: Limits, counted
     assert counted.asked == [("a", 10), ("a", 10)]
 
 
+async def refilled(limits: Limits, rate: Rate) -> None:
+    """Have more taken ahead where little is left, and wait for what comes of it."""
+    for _ in range(2):
+        limits.refill("key", rate)
+    await asyncio.gather(*limits._refilling.values())
+
+
+async def test_uses_that_are_left_are_taken_at_once_and_no_others(limits: Limits, clock: Clock) -> None:
+    rate = Rate(400, 100)
+    assert not limits.take_ahead("key")
+    await limits.admit("key", rate)
+    assert [limits.take_ahead("key") for _ in range(4)] == [True, True, True, False]
+    await limits.admit("key", rate)
+    clock.now += 10
+    assert not limits.take_ahead("key")
+
+
+async def test_more_is_taken_ahead_before_nothing_is_left(limits: Limits, counted: Counted) -> None:
+    rate = Rate(1000, 100)
+    await refilled(limits, rate)
+    assert counted.asked == []  # by nobody who has not had one
+    await limits.admit("key", rate)
+    for _ in range(4):
+        assert limits.take_ahead("key")
+        await refilled(limits, rate)
+    assert counted.asked == [("key", 10)]
+    assert limits.take_ahead("key")
+
+    await refilled(limits, rate)
+
+    assert counted.asked == [("key", 10)] * 2
+    assert [limits.take_ahead("key") for _ in range(14)].count(True) == 13
+
+
+async def test_tokens_are_given_whatever_comes_of_taking_more_ahead(limits: Limits, counted: Counted) -> None:
+    rate = Rate(1000, 100)
+    await limits.admit("key", rate)
+    while limits.remembered["key"].uses > 1:
+        assert limits.take_ahead("key")
+    counted.fault = True
+    await refilled(limits, rate)
+    assert limits.take_ahead("key")
+
+
 async def test_a_small_limit_is_exact(limits: Limits) -> None:
     assert [await refused_for(limits, "a", Rate(3, 30)) for _ in range(4)] == [0, 0, 0, 10]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
@@ -26,6 +26,21 @@ class RedeemOutcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class CodeView:
+    """What the redemption of a code is judged by."""
+
+    code: AuthorizationCode
+    """Spent or not."""
+    client: Client | None
+    """What is registered under the code's `client_id`, disabled or not; None where nothing is."""
+
+    @property
+    def client_id(self) -> str:
+        """Whose it is."""
+        return self.code.client_id
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshView:
     """What a refresh is judged by."""
 
@@ -38,6 +53,30 @@ class RefreshView:
     """Who approved; None where nobody did, such as for a client's own."""
     client: Client | None = None
     """What is registered under the grant's `client_id`, disabled or not; None where nothing is."""
+
+    @property
+    def client_id(self) -> str:
+        """Whose it is."""
+        return self.grant.client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """What is to take the place of a refresh token."""
+
+    tokens: IssuedTokens
+    """Never without a refresh token."""
+    sealed: bytes
+    """The two, so that their predecessor opens them."""
+    stale: StaleTokens = ALWAYS_THEFT
+    """What becomes of the predecessor when it was spent before."""
+
+
+JudgeRefresh: TypeAlias = Callable[[RefreshView | None], Successor | None]
+"""Says what a refresh token is to be rotated to, by what was found of it; None where it cannot say that at once.
+
+It may be called on another thread, and again, and others wait for it meanwhile: it waits for nothing, asks no store,
+and what it changes may be changed from any thread and twice. What it raises, the operation raises."""
 
 
 class RotateOutcome(Enum):
@@ -100,6 +139,9 @@ class GrantStore(Protocol):
     async def find_code(self, code_fingerprint: bytes, *, now: int) -> AuthorizationCode | None:
         """Return the code, spent or not, if it has not expired. A spent one names the grant it created."""
 
+    async def find_code_and_client(self, code_fingerprint: bytes, *, now: int) -> CodeView | None:
+        """Return what `find_code` does, with what is registered of its client, as of one moment."""
+
     async def count_failed_redemption(self, code_fingerprint: bytes) -> None:
         """Count one wrong code verifier against the code; an unknown code is fine.
 
@@ -139,6 +181,16 @@ class GrantStore(Protocol):
 
         Repeated: `REPEATED` with what was sealed the first time, inside the window; afterwards as any later use. So no
         token is lost with an answer.
+        """
+
+    async def refresh_at_once(
+        self, token_fingerprint: bytes, judge: JudgeRefresh, *, now: int, window: int
+    ) -> tuple[RefreshView | None, Rotation | None]:
+        """Look up a refresh token as by `find_refresh`, and rotate it as `judge` says, as by `rotate_refresh_token`.
+
+        Return what was found, and what came of it; None where `judge` has not said, and nothing was written then.
+
+        Repeated: as `rotate_refresh_token`, if `judge` says the same.
         """
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:

@@ -10,7 +10,8 @@ from gatepost.stores.contract.wakeups import ACCESS_TAKEN, Wakeup, WakeupKind
 from gatepost.stores.sql.consents import FORGET_CONSENTS_OF_SUBJECT
 from gatepost.stores.sql.database import Operations, Transaction, Value, read, write
 from gatepost.stores.sql.device_authorizations import FORGET_APPROVED_DEVICES
-from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES, insert_grant, revoke_grant
+from gatepost.stores.sql.grant_rows import insert_grant, revoke_grant
+from gatepost.stores.sql.grants import FORGET_UNREDEEMED_CODES
 from gatepost.stores.sql.tables import GRANTS
 
 _ENABLED_USER: Final = "SELECT 1 FROM users WHERE subject = $1 AND disabled_at IS NULL"

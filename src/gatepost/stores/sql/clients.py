@@ -13,7 +13,7 @@ from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, grant_ended
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.device_authorizations import DROP_DEVICES_OF_CLIENT
-from gatepost.stores.sql.grants import insert_grant
+from gatepost.stores.sql.grant_rows import insert_grant
 from gatepost.stores.sql.limits import take_uses
 from gatepost.stores.sql.pushed_requests import DROP_PUSHED_REQUESTS_OF_CLIENT
 from gatepost.stores.sql.tables import CLIENTS, GRANTS

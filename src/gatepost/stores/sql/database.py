@@ -23,10 +23,10 @@ Value: TypeAlias = str | int | bytes | None
 
 
 class Row(Protocol):
-    """One row of an answer; columns by name, or all of them in their order, which is faster for many."""
+    """One row of an answer; columns by name, or several or all of them by their places, which is faster for many."""
 
-    def __getitem__(self, column: str, /) -> Any:
-        """Return the value of a column."""
+    def __getitem__(self, column: str | slice, /) -> Any:
+        """Return the value of a column, or a tuple of those of several."""
 
     def __iter__(self) -> Iterator[Any]:
         """Return the values of all columns, in the order of the statement."""

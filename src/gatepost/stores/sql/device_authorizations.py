@@ -10,7 +10,7 @@ from gatepost.oauth.records import Grant, IssuedTokens, TransactionState
 from gatepost.stores.contract.grants import RedeemOutcome
 from gatepost.stores.contract.transactions import ApproveOutcome
 from gatepost.stores.sql.database import Operations, Row, Transaction, read, write
-from gatepost.stores.sql.grants import insert_grant
+from gatepost.stores.sql.grant_rows import insert_grant
 from gatepost.stores.sql.rows import delete_ended
 from gatepost.stores.sql.tables import DEVICE_AUTHORIZATIONS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import fields
-from functools import lru_cache
+from functools import cache, lru_cache
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -26,27 +26,33 @@ class Conversion:
     from_column: Callable[[Any], Any]
 
 
+_MOST_KEPT: Final = 1024
+
 _BATCHES: Final = (64, 8, 1)
 """How many rows one statement adds."""
 
 FLAG: Final = Conversion(int, bool)
 SCOPES: Final = Conversion(" ".join, lambda text: tuple(text.split()))
-LIST: Final = Conversion(json.dumps, lru_cache(1024)(lambda text: tuple(json.loads(text))))
+LIST: Final = Conversion(json.dumps, lru_cache(_MOST_KEPT)(lambda text: tuple(json.loads(text))))
 """Most rows say one of a few things, so what they say is read once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined(Generic[R]):
-    """One table's part of a row that several have part in."""
+    """One table's part of a row that several have part in: columns that stand together, read by their places.
+
+    By its name a driver looks for a column among all of them.
+    """
 
     columns: str
     """What a SELECT names, each with its table's name in front of it."""
-    _values_of: Callable[[Row], Sequence[Any]]
-    _record_of: Callable[[list[Any]], R]
+    part: slice
+    """Where they stand."""
+    _record_of: Callable[[Sequence[Any]], R]
 
     def record(self, row: Row) -> R:
         """Return the record."""
-        return self._record_of(list(self._values_of(row)))
+        return self._record_of(row[self.part])
 
 
 class Table(Generic[R]):
@@ -73,14 +79,20 @@ class Table(Generic[R]):
         self._name, self._names = name, names
         self._fields_of = attrgetter(*names)
         self._columns_of = itemgetter(*names)
+        self._insertion_of = cache(self._insertion)
         self._conversions = [(names.index(field), conversion) for field, conversion in conversions.items()]
 
-    def joined(self) -> Joined[R]:
-        """Return how a record is read from a row of several tables."""
+    def joined(self, *, at: int = 0, is_kept: bool = False) -> Joined[R]:
+        """Return how a record is read from a row of several tables.
+
+        Args:
+            at: how many columns stand before its own.
+            is_kept: whether the record is made once for all rows that say the same; for what many rows are joined with.
+        """
         return Joined(
             ", ".join(f"{self._name}.{column} AS {self._name}_{column}" for column in self._names),
-            itemgetter(*(f"{self._name}_{column}" for column in self._names)),
-            self._record_of,
+            slice(at, at + len(self._names)),
+            lru_cache(_MOST_KEPT)(self._record_of) if is_kept else self._record_of,
         )
 
     def values(self, record: R) -> list[Value]:
@@ -92,9 +104,10 @@ class Table(Generic[R]):
 
     def record(self, row: Row) -> R:
         """Return the record of a row that has all its columns, and perhaps others."""
-        return self._record_of(list(self._columns_of(row)))
+        return self._record_of(self._columns_of(row))
 
-    def _record_of(self, values: list[Any]) -> R:
+    def _record_of(self, columns: Sequence[Any]) -> R:
+        values = list(columns)
         for position, conversion in self._conversions:
             values[position] = conversion.from_column(values[position])
         return self._record(*values)
@@ -105,12 +118,11 @@ class Table(Generic[R]):
 
     async def insert_all(self, transaction: Transaction, records: Sequence[R], *, unless_there: bool = False) -> None:
         """Add the rows of several records by as few statements as is sensible; likewise those that are not there."""
-        suffix = " ON CONFLICT DO NOTHING" if unless_there else ""
         at = 0
         for size in _BATCHES:
             while len(records) - at >= size:
                 values = [value for record in records[at : at + size] for value in self.values(record)]
-                await transaction.run(self._insertion_of(size) + suffix, *values)
+                await transaction.run(self._insertion_of(size, unless_there=unless_there), *values)
                 at += size
 
     @property
@@ -126,13 +138,14 @@ class Table(Generic[R]):
         places = ", ".join(f"${number}" for number in range(first, first + self.width))
         return f"INSERT INTO {self._name} ({', '.join(self._names)}) SELECT {places} FROM {source}"  # noqa: S608 - our own names
 
-    def _insertion_of(self, count: int) -> str:
+    def _insertion(self, count: int, *, unless_there: bool) -> str:
         """Return the statement that adds so many rows; there are few of them, because each is prepared and kept."""
         width = self.width
         rows = ", ".join(
             f"({', '.join(f'${row * width + column + 1}' for column in range(width))})" for row in range(count)
         )
-        return f"INSERT INTO {self._name} ({', '.join(self._names)}) VALUES {rows}"  # noqa: S608 - our own names
+        suffix = " ON CONFLICT DO NOTHING" if unless_there else ""
+        return f"INSERT INTO {self._name} ({', '.join(self._names)}) VALUES {rows}{suffix}"  # noqa: S608 - our own names
 
     def insert_numbered(self, transaction: Transaction, record: R) -> Coroutine[Any, Any, int]:
         """Add the record's row to a table that has a unique `number`, with the next one.

@@ -62,13 +62,13 @@ from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.disconnect import run_while_connected
 from gatepost.web.site.errors import Landing, ScrubbedTraceback
 from gatepost.web.site.front_door import (
-    FAST_PATH,
     HOST_FOREIGN,
     ORDINARY_HEADERS,
     ORIGIN_FOREIGN,
     is_origin_ours,
     loggable_host,
 )
+from gatepost.web.site.plain_answers import FAST_PATH
 from gatepost.web.site.request_body import ClientDisconnected, read_body
 
 BODY_LIMIT = 4 * 1024 * 1024

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from starlette.requests import Request
 
 from gatepost.late_dataclass import dataclass
-from gatepost.oauth.client_authentication import authenticate_client, identified_client, read_client
+from gatepost.oauth.client_authentication import (
+    PresentedClient,
+    authenticate_client,
+    identified_client,
+    read_client,
+)
+from gatepost.oauth.client_documents import is_document_url
 from gatepost.oauth.errors import InvalidRequest
 from gatepost.oauth.parameters import parse_parameters
 from gatepost.oauth.reasons import Reason
@@ -46,6 +52,12 @@ class Registered:
     client_id: str
     client: Client | None
     """None where nothing is."""
+
+
+def presented_client(request: Request, parameters: Mapping[str, str]) -> PresentedClient:
+    """Return which client a request says it comes from; raises what `read_client` does."""
+    values = [value.decode("latin-1") for name, value in request.scope["headers"] if name == b"authorization"]
+    return read_client(parameters, values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +101,7 @@ class ClientForms:
             InvalidClient: the client is unknown or failed to authenticate.
             StoreUnavailable: it cannot be known now.
         """
-        presented = read_client(parameters, request.headers.getlist("authorization"))
+        presented = presented_client(request, parameters)
         if registered is not None and registered.client_id == presented.client_id:
             found = await self.clients.complete_client(registered.client_id, registered.client)
         else:
@@ -101,3 +113,27 @@ class ClientForms:
         client = identified_client(found, presented)
         await self.assertions.check(client, presented.assertion)
         return ClientForm(client, parameters)
+
+    @staticmethod
+    def authenticate_at_once(
+        request: Request, presented: PresentedClient, client_id: str, client: Client | None
+    ) -> Client | None:
+        """Return the client of a request if it has authenticated by what is registered of it alone.
+
+        None where more has to be looked at: it is another one or not registered, it is known by a document, or it
+        presents an assertion.
+
+        Args:
+            request: keeps which client it was.
+            presented: who the request says it comes from.
+            client_id: whose registration was looked up.
+            client: what is registered.
+
+        Raises:
+            InvalidClient: as `authenticate_client`.
+        """
+        is_its_own = client is not None and client_id == presented.client_id and not is_document_url(client_id)
+        if not is_its_own or presented.assertion is not None:
+            return None
+        request.state.client_id = client_id
+        return authenticate_client(client, presented)

@@ -26,7 +26,7 @@ from gatepost.web.oauth.client_registry import (
 from gatepost.web.oauth.grants.grant_type import registrable
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import REGISTRATION_LIMIT, Limits
-from gatepost.web.site.responses import NO_STORE
+from gatepost.web.site.plain_answers import NO_STORE
 from gatepost.web.site.routing import Route
 
 _PATH = REGISTER_PATH + "/{client_id}"

@@ -18,7 +18,7 @@ from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.limits import TOKEN_LIMIT
-from gatepost.web.site.responses import NO_STORE
+from gatepost.web.site.plain_answers import NO_STORE
 from gatepost.web.site.routing import Route
 
 

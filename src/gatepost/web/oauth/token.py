@@ -11,10 +11,12 @@ from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import REFUSALS, Outcome
 from gatepost.oauth.client_authentication import check_grant_type
 from gatepost.oauth.errors import OAuthError, UnsupportedGrantType
+from gatepost.oauth.issuing import Tokens
 from gatepost.oauth.reasons import Reason
-from gatepost.web.oauth.client_form import ClientForm, ClientForms, Registered
+from gatepost.oauth.records import Client
+from gatepost.web.oauth.client_form import ClientForm, ClientForms, Registered, presented_client
 from gatepost.web.oauth.grants import GRANT_TYPES
-from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.oauth.grants.grant_type import BegunRequest, GrantType, TokenIssuer, TokenRequest
 from gatepost.web.oauth.token_proofs import TokenProofs
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import TOKEN_LIMIT
@@ -61,14 +63,18 @@ class TokenEndpoint:
             raise
 
     async def _exchange(self, request: Request) -> Response:
-        # 1. Parse the form. Where what it is about is looked up together with its client, that comes first.
+        # 1. Parse the form. Where what it is about is looked up together with its client, that comes first, and nearly
+        #    every refresh ends with it.
         parameters = await self.client_forms.parse(request)
-        name = parameters.get("grant_type")
+        name, now = parameters.get("grant_type"), self.issuer.now()
         grant_type = next((known for known in self.grant_types if known.name == name), None)
         found = registered = None
-        if grant_type is not None and grant_type.look_up is not None:
-            found = await grant_type.look_up(self.issuer, parameters)
-            registered = None if found is None else Registered(found.grant.client_id, found.client)
+        if grant_type is not None and grant_type.begin is not None:
+            lasts_at_most(grant_type.patience)
+            begun = await grant_type.begin(self.issuer, self._begun(request, parameters, now=now))
+            if isinstance(begun, Tokens):
+                return json_response(begun.answer(now=now))
+            found, registered = begun, None if begun is None else Registered(begun.client_id, begun.client)
 
         # 2. Authenticate the client, and see whether it may use the grant type.
         proven = None
@@ -89,12 +95,21 @@ class TokenEndpoint:
         dpop_jkt = None if self.proofs is None else await self.proofs.key_of(request, form.client)
 
         # 3. Look up, let the rule decide, and write in one atomic operation.
-        now = self.issuer.now()
         asked = TokenRequest(form.client, form.parameters, now=now, request=request, found=found, dpop_jkt=dpop_jkt)
         tokens = await grant_type.exchange(self.issuer, asked)
 
         # 4. Answer; the tokens are durable by now.
         return json_response(tokens.answer(now=now))
+
+    def _begun(self, request: Request, parameters: Mapping[str, str], *, now: int) -> BegunRequest:
+        presented = presented_client(request, parameters)
+
+        def authenticate(client_id: str, client: Client | None) -> Client | None:
+            if client is None or (self.proofs is not None and self.proofs.are_due(request, client)):
+                return None
+            return self.client_forms.authenticate_at_once(request, presented, client_id, client)
+
+        return BegunRequest(parameters, now, request, authenticate)
 
 
 def _operation(grant_types: Sequence[GrantType]) -> api.Operation:

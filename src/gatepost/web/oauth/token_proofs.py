@@ -23,6 +23,11 @@ class TokenProofs:
     is_required: bool = False
     """Whether every token is bound to a key."""
 
+    def are_due(self, request: Request, client: Client) -> bool:
+        """Say whether there is a proof to judge, or one that is missing."""
+        is_given = any(name == b"dpop" for name, _ in request.scope["headers"])
+        return is_given or self.is_required or client.dpop_bound_access_tokens
+
     async def key_of(self, request: Request, client: Client) -> str | None:
         """Return the thumbprint of the key that an authenticated client proves to hold; None where it need not.
 

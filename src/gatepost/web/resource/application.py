@@ -36,8 +36,7 @@ from gatepost.web.resource.sdk_callers import SdkCallers
 from gatepost.web.site.base_path import outer_scope
 from gatepost.web.site.client_address import ClientAddresses
 from gatepost.web.site.errors import log_refusal, oauth_error_response, store_unavailable
-from gatepost.web.site.front_door import FAST_PATH
-from gatepost.web.site.responses import NO_STORE
+from gatepost.web.site.plain_answers import FAST_PATH, NO_STORE
 from gatepost.wording.phrase import Phrase, Words
 
 _UNKEPT: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

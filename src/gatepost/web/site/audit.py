@@ -48,8 +48,10 @@ class Audit:
             self.trail.note(event, outcome, address=address, network=limit_key(address), **details)
 
     def _address(self, connection: HTTPConnection) -> str:
-        connection.state.address = address = self.addresses.of(connection.scope)  # `log_refusal` names it, too
-        return address
+        known: str | None = getattr(connection.state, "address", None)
+        if known is None:
+            connection.state.address = known = self.addresses.of(connection.scope)  # `log_refusal` names it, too
+        return known
 
 
 NO_AUDIT: Final = Audit(None, ClientAddresses())

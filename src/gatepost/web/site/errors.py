@@ -38,8 +38,9 @@ from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.errors import StoreConnectionsTaken, StoreUnavailable
 from gatepost.telemetry.request_ids import incident_id
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.web.site.plain_answers import NO_STORE
 from gatepost.web.site.request_body import BodyTooSlow, ClientDisconnected
-from gatepost.web.site.responses import NO_STORE, json_response
+from gatepost.web.site.responses import json_response
 from gatepost.wording.phrase import Phrase, Words
 
 if TYPE_CHECKING:

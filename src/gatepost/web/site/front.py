@@ -6,9 +6,23 @@ from collections.abc import Awaitable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.late_dataclass import dataclass
 from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RequestIds
 from gatepost.web.site.base_path import BasePath
 from gatepost.web.site.front_door import OrdinaryRequests
+
+
+@dataclass(frozen=True, slots=True)
+class WithRequestId:
+    """An application whose requests have an id; the endpoints of MCP see to that themselves."""
+
+    app: ASGIApp
+    request_ids: RequestIds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        CURRENT_REQUEST.set((self.request_ids, scope, UNASKED))
+        await self.app(scope, receive, send)
 
 
 class Front:

@@ -54,14 +54,12 @@ ORIGIN_FOREIGN: Final = (
 _MISDIRECTED = 421
 _PLAIN_HOST = re.compile(rb"[A-Za-z0-9.:\[\]-]{1,100}")
 
-FAST_PATH: Final = "gatepost.fast_path"
-"""Where in the scope the server may have left the request's `FastPath` (`gatepost.web.mcp.exchange.answers`)."""
 ORDINARY_HEADERS: Final = "gatepost.ordinary_headers"
 """Where in the scope of an ordinary request its headers stand as a dictionary, so that nobody reads them twice."""
 
 
 class OrdinaryRequests:
-    """Knows the MCP requests for which none of the layers would do anything.
+    """Knows the requests to MCP, and others that come often, for which none of the layers would do anything.
 
     Ordinary: it has no `Origin` (only browsers send one), its `Host` is the server's own, no header stands in it twice,
     and `LocalOnly` would have let it pass.
@@ -76,13 +74,17 @@ class OrdinaryRequests:
     def __init__(
         self, *, endpoints: Mapping[str, ASGIApp], own_hosts: frozenset[str], is_local_only: bool, base: str = ""
     ) -> None:
-        self._endpoints = endpoints
+        self._endpoints = dict(endpoints)
         self._own_hosts = frozenset(host.encode("latin-1") for host in own_hosts)
         self._is_local_only = is_local_only
         self._base = base
 
+    def lead(self, path: str, endpoint: ASGIApp) -> None:
+        """Lead ordinary requests at one more path to an endpoint, which is open to every origin anyway."""
+        self._endpoints[path] = endpoint
+
     def endpoint_of(self, scope: Scope) -> ASGIApp | None:
-        """Return the endpoint of an ordinary MCP request, which gets its `ORDINARY_HEADERS`, else None."""
+        """Return the endpoint of an ordinary request, which gets its `ORDINARY_HEADERS`, else None."""
         if scope["type"] != "http":
             return None
         endpoint = self._endpoints.get(scope["path"])

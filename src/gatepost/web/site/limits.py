@@ -10,6 +10,8 @@ of the limit. The MCP endpoint is not limited here and pays nothing. Record 0033
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from typing import Final
@@ -31,7 +33,7 @@ from gatepost.oauth.limits import (
 )
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.busy import goes_on_waiting
-from gatepost.stores.contract.errors import StoreBusy
+from gatepost.stores.contract.errors import StoreBusy, StoreUnavailable
 from gatepost.stores.contract.limits import LimitStore
 from gatepost.web.site.audit import NO_AUDIT, Audit
 from gatepost.web.site.client_address import UNKNOWN, ClientAddresses, limit_key
@@ -67,6 +69,9 @@ class Limits:
     remembered: dict[str, _Remembered] = field(default_factory=dict, init=False)
     asking: dict[str, asyncio.Future[StoreBusy | None]] = field(default_factory=dict, init=False)
     """By key, done when the one who asks the store now has its answer, or has given up on a busy one."""
+    _refilling: dict[str, asyncio.Task[None]] = field(default_factory=dict, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    """Held while what is remembered changes: grants are judged on the store's thread, too."""
 
     async def admit(self, key: str, rate: Rate) -> None:
         """Take one use of a key that may be busy.
@@ -75,15 +80,38 @@ class Limits:
             TooManyRequests: it is not allowed now.
             StoreUnavailable: it cannot be counted.
         """
-        if self.factor == 0:
-            return
-        while not self._take_remembered(key):
+        while not self.take_ahead(key):
             if (asking := self.asking.get(key)) is None:
                 await self._ask(key, rate.times(self.factor))
                 return
             busy = await asyncio.shield(asking)  # a waiter that is cancelled takes nothing from the others
             if busy is not None and not await goes_on_waiting():
                 raise type(busy)(str(busy))
+
+    def take_ahead(self, key: str) -> bool:
+        """Take one use of those that were taken ahead; False where the store has to be asked. From any thread.
+
+        Raises:
+            TooManyRequests: it is not allowed now.
+        """
+        return self.factor == 0 or self._take_remembered(key)
+
+    def refill(self, key: str, rate: Rate) -> None:
+        """Take more ahead soon where less than half is left, for whoever has just had one.
+
+        So those who come at once, and cannot wait for the store where they ask, find some.
+        """
+        known = self.remembered.get(key)
+        if known is None or not 0 < known.uses < rate.uses // _AHEAD // 2 or key in self._refilling:
+            return
+        task = self._refilling[key] = asyncio.create_task(self._refill(key, rate.times(self.factor)))
+        task.add_done_callback(lambda _: self._refilling.pop(key))
+
+    async def _refill(self, key: str, rate: Rate) -> None:
+        # Nobody waits for it; who comes later and finds none asks for themselves, and hears why not.
+        if key not in self.asking:
+            with contextlib.suppress(TooManyRequests, StoreUnavailable):
+                await self._ask(key, rate)
 
     async def _ask(self, key: str, rate: Rate) -> None:
         """Take one use from the store, and some ahead if the key allows it; others wait meanwhile."""
@@ -101,6 +129,8 @@ class Limits:
                 self._remember(key, _Remembered(now, now + wait, uses=0))
                 raise too_many_requests(wait)
             if count > 1:
+                left = self.remembered.get(key)
+                count += 0 if left is None or not left.since <= now < left.until else left.uses
                 self._remember(key, _Remembered(now, now + _AHEAD_SECONDS, uses=count - 1))
         except StoreBusy as error:
             busy = error
@@ -115,15 +145,17 @@ class Limits:
         Raises:
             TooManyRequests: it is known that it is not allowed now.
         """
-        known, now = self.remembered.get(key), self.now()
-        if known is None or not known.since <= now < known.until:
-            return False
-        if known.uses == 0:
-            raise too_many_requests(known.until - now, is_first=False)
-        known.uses -= 1
-        if known.uses == 0:
-            del self.remembered[key]
-        return True
+        now = self.now()
+        with self._lock:
+            known = self.remembered.get(key)
+            if known is None or not known.since <= now < known.until:
+                return False
+            if known.uses == 0:
+                raise too_many_requests(known.until - now, is_first=False)
+            known.uses -= 1
+            if known.uses == 0:
+                del self.remembered[key]
+            return True
 
     async def admit_exactly(self, uses: Mapping[str, Rate]) -> None:
         """Take one use of each of several keys, or none; nothing is taken ahead.
@@ -164,9 +196,10 @@ class Limits:
         return [Use(key, rate.times(self.factor)) for key, rate in uses.items()]
 
     def _remember(self, key: str, what: _Remembered) -> None:
-        if len(self.remembered) >= _MOST_REMEMBERED:
-            self.remembered.clear()
-        self.remembered[key] = what
+        with self._lock:
+            if len(self.remembered) >= _MOST_REMEMBERED:
+                self.remembered.clear()
+            self.remembered[key] = what
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import Response
 
 from gatepost.protocol.json_encoding import encode
-
-NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache", "X-Content-Type-Options": "nosniff"}
+from gatepost.web.site.plain_answers import NO_STORE, NoStoreJson
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] = NO_STORE) -> Response:
     """Return a JSON response."""
+    if status == NoStoreJson.status_code and headers is NO_STORE:
+        return NoStoreJson(encode(body))
     return Response(encode(body), status, headers, "application/json")

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gatepost.web.site.front_door import open_to_every_origin
 
+TOKEN_PATH: Final = "/oauth/token"
 _TWINS: Final = {
     "/authorize": "/oauth/authorize",
-    "/token": "/oauth/token",
+    "/token": TOKEN_PATH,
     "/register": "/oauth/register",
 }
 _PAGE: Final = "/authorize"

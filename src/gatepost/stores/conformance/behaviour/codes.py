@@ -6,6 +6,7 @@ from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.conformance.records import (
     NOW,
     approve,
+    client,
     code,
     find_grant,
     find_refresh_token,
@@ -15,7 +16,7 @@ from gatepost.stores.conformance.records import (
     tokens,
     user,
 )
-from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.grants import CodeView, RedeemOutcome
 from gatepost.stores.contract.store import Store
 
 
@@ -24,6 +25,18 @@ async def test_a_code_is_absent_from_the_second_it_expires(store: Store) -> None
 
     assert await store.grants.find_code(fp("code-1"), now=NOW + 9) == approved
     assert await store.grants.find_code(fp("code-1"), now=NOW + 10) is None
+
+
+async def test_with_a_code_comes_what_is_registered_of_its_client(store: Store) -> None:
+    approved = await approve(store, expires_at=NOW + 10)
+    assert await store.grants.find_code_and_client(fp("code-1"), now=NOW) == CodeView(approved, None)
+
+    await store.clients.register_client(client())
+    assert await store.grants.find_code_and_client(fp("code-1"), now=NOW + 9) == CodeView(approved, client())
+    assert await store.clients.set_refresh_reuse("client-1", 60)
+    changed = await store.clients.find_client("client-1")
+    assert await store.grants.find_code_and_client(fp("code-1"), now=NOW) == CodeView(approved, changed)
+    assert await store.grants.find_code_and_client(fp("code-1"), now=NOW + 10) is None
 
 
 async def test_redeeming_creates_grant_and_tokens_and_marks_the_code(store: Store) -> None:

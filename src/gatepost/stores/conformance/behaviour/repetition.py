@@ -22,6 +22,7 @@ from gatepost.stores.conformance.behaviour.logins import LOGIN
 from gatepost.stores.conformance.behaviour.mcp_streams import SESSION
 from gatepost.stores.conformance.behaviour.passkeys import passkey
 from gatepost.stores.conformance.behaviour.pushed_requests import pushed
+from gatepost.stores.conformance.behaviour.refreshing import rotated_at_once
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
 from gatepost.stores.conformance.behaviour.task_life import DONE, LOST, RUNNER, a_task
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
@@ -229,6 +230,7 @@ AUTHORIZATION_SERVER: Final[dict[str, Repetition]] = {
         ROTATED,
         REPEATED,
     ),
+    "grants.refresh_at_once": twice(rotated_at_once, ROTATED, REPEATED),
     "grants.revoke_grant": twice(lambda s: s.grants.revoke_grant("grant-1", reason="asked", now=NOW), True, True),
     "grants.delete_access_tokens": twice(
         lambda s: s.grants.delete_access_tokens(before=NOW + 3600, limit=9), 4, 0

@@ -17,9 +17,16 @@ from typing import Final
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import Grant, IssuedTokens
 from gatepost.stores.contract.busy import wait_out
-from gatepost.stores.contract.grants import RedeemOutcome, RotateOutcome, Rotation
+from gatepost.stores.contract.grants import (
+    JudgeRefresh,
+    RedeemOutcome,
+    RefreshView,
+    RotateOutcome,
+    Rotation,
+)
 from gatepost.stores.sql.database import Transaction, Value, write
-from gatepost.stores.sql.grants import SPEND_CODE, USE_CLIENT, SqlGrantStore
+from gatepost.stores.sql.grant_rows import USE_CLIENT
+from gatepost.stores.sql.grants import SPEND_CODE, SqlGrantStore
 from gatepost.stores.sql.postgresql.database import PostgresqlDatabase
 from gatepost.stores.sql.postgresql.durability import IS_KEPT
 from gatepost.stores.sql.tables import ACCESS_TOKENS, GRANTS, REFRESH_TOKENS
@@ -64,7 +71,10 @@ _REDEEM_WITH_REFRESH: Final = _REDEEM.replace(
 
 
 class PostgresqlGrantStore(SqlGrantStore):
-    """`GrantStore` over a database of PostgreSQL."""
+    """`GrantStore` over a database of PostgreSQL.
+
+    What is at once on SQLite is a look-up and then a write here, so that nothing is locked while somebody judges.
+    """
 
     _database: PostgresqlDatabase
 
@@ -83,6 +93,19 @@ class PostgresqlGrantStore(SqlGrantStore):
             statement = _REDEEM_WITH_REFRESH
         # Serializable, since it decides on the user's row, which it does not write.
         return RedeemOutcome.REDEEMED if await transaction.run(statement, *values) else RedeemOutcome.LOST_RACE
+
+    async def refresh_at_once(
+        self, token_fingerprint: bytes, judge: JudgeRefresh, *, now: int, window: int
+    ) -> tuple[RefreshView | None, Rotation | None]:
+        """Look the token up, and rotate it."""
+        found = await self.find_refresh(token_fingerprint)
+        successor = judge(found)
+        if successor is None:
+            return found, None
+        rows, sealed, stale = successor.tokens, successor.sealed, successor.stale
+        return found, await self.rotate_refresh_token(
+            token_fingerprint, rows, sealed, now=now, window=window, stale=stale
+        )
 
     async def rotate_refresh_token(
         self,

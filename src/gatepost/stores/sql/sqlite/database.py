@@ -1,7 +1,7 @@
 """`Database` over one SQLite file: one thread that writes with group commit, one that reads; look-ups need neither.
 
 A commit costs one sync of the disk, which takes longer than all of an operation's SQL. So the writer takes every
-operation that has queued up during the last sync, runs each under a savepoint of its own in one transaction, commits
+operation that has queued up during the last sync, runs each wholly or not at all in one transaction, commits
 once and only then answers: durable for each, atomic for each, one sync for all. Reads have their own connection: in
 WAL mode a reader waits for no writer, and a token check must not wait for the disk. Look-ups have a third, on the
 thread that asks.
@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.database import ELSEWHERE, Elsewhere, Operation, T
@@ -33,6 +33,10 @@ _LONGEST_ATTEMPT: Final = 0.5
 
 IDLE_SECONDS: Final = 0.5
 """Without a write, until a checkpoint: shorter than the pauses between most probes, each of which writes."""
+
+
+class _HalfWritten(Exception):
+    """An operation failed, which is the cause, behind something that it has written."""
 
 
 class SqliteDatabase:
@@ -107,8 +111,7 @@ class SqliteDatabase:
             return _refused(operations, fault)
         self._is_checkpointed = False
         try:
-            when_free(partial(connection.execute, "BEGIN IMMEDIATE"), busy_timeout=self._attempt)
-            answers = [self._run_one_write(connection, operation) for operation in operations]
+            answers = self._run_in_transaction(connection, operations)
             connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - the thread has to live on, and every caller has to hear
             _roll_back(connection)
@@ -138,16 +141,41 @@ class SqliteDatabase:
             busy, logged, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._is_checkpointed = not busy and logged == done
 
-    def _run_one_write(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
-        connection.execute("SAVEPOINT operation")
+    def _run_in_transaction(self, connection: sqlite3.Connection, operations: Sequence[Operation[Any]]) -> list[Answer]:
+        """Begin a transaction and run operations in it, each wholly or not at all.
+
+        Nearly all succeed, or fail before they have written anything. So they run without savepoints, which would be
+        two statements more for each and a copy of every page; where one leaves half of its writes, all begin anew.
+        """
+        begin = partial(connection.execute, "BEGIN IMMEDIATE")
+        when_free(begin, busy_timeout=self._attempt)
         try:
-            answer: Answer = Answered(run_to_end(operation(SqliteTransaction(connection))))
+            return [self._run_one_write(connection, operation) for operation in operations]
+        except _HalfWritten:
+            connection.execute("ROLLBACK")
+        when_free(begin, busy_timeout=self._attempt)
+        return [self._run_under_savepoint(connection, operation) for operation in operations]
+
+    def _run_one_write(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
+        transaction = SqliteTransaction(connection)
+        try:
+            return Answered(run_to_end(operation(transaction)))
         except Exception as error:
             # Some faults (full disk, I/O) make SQLite give up the whole transaction, the other operations included.
             if not connection.in_transaction:
                 raise
+            if transaction.has_written:
+                raise _HalfWritten from error
+            # A statement that fails has written nothing (sqlite.org/lang_conflict.html, ABORT).
+            return Failed(explained(error, self._path))
+
+    def _run_under_savepoint(self, connection: sqlite3.Connection, operation: Operation[Any]) -> Answer:
+        connection.execute("SAVEPOINT operation")
+        try:
+            answer = self._run_one_write(connection, operation)
+        except _HalfWritten as half:
             connection.execute("ROLLBACK TO operation")
-            answer = Failed(explained(error, self._path))
+            answer = Failed(explained(cast("Exception", half.__cause__), self._path))
         connection.execute("RELEASE operation")
         return answer
 

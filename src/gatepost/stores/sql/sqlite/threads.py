@@ -43,12 +43,7 @@ RunBatch: TypeAlias = Callable[[sqlite3.Connection, Sequence[Operation[Any]]], S
 """Runs a batch on the connection and returns one answer for each operation, in order. Never raises."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    operation: Operation[Any]
-    caller: asyncio.Future[Any]
-
-
+_Job: TypeAlias = tuple[Operation[Any], asyncio.Future[Any]]
 _Jobs: TypeAlias = queue.SimpleQueue[_Job | None]
 
 
@@ -100,7 +95,7 @@ class DatabaseThread:
                 raise StoreUnavailable("the store is closed")
             if self._jobs.qsize() >= LONGEST_QUEUE:
                 raise StoreOverloaded("the store cannot answer: too many operations are waiting for the disk")
-            self._jobs.put(_Job(operation, caller))
+            self._jobs.put((operation, caller))
         return await caller
 
     async def stop(self) -> None:
@@ -124,8 +119,8 @@ class DatabaseThread:
         with contextlib.closing(connection):
             _resolve([(connected, Answered(None))])
             while batch := self._next_batch(jobs, connection):
-                answers = self._run_batch(connection, [job.operation for job in batch])
-                _resolve((job.caller, answer) for job, answer in zip(batch, answers, strict=True))
+                answers = self._run_batch(connection, [operation for operation, _ in batch])
+                _resolve((caller, answer) for (_, caller), answer in zip(batch, answers, strict=True))
 
     def _next_batch(self, jobs: _Jobs, connection: sqlite3.Connection) -> list[_Job]:
         """Wait for an operation and take what has queued up behind it; empty when the thread is to end."""

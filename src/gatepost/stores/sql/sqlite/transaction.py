@@ -30,6 +30,8 @@ class SqliteTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self.has_written = False
+        """Whether a statement that may write has been executed."""
 
     async def one(self, sql: str, *parameters: Value) -> Row | None:
         # All rows are fetched because a statement that has not reached its end keeps its snapshot open.
@@ -40,7 +42,9 @@ class SqliteTransaction:
         return self._execute(sql, parameters).fetchall()
 
     async def run(self, sql: str, *parameters: Value) -> int:
-        return self._execute(sql, parameters).rowcount
+        count = self._execute(sql, parameters).rowcount
+        self.has_written = True
+        return count
 
     async def notify(self, wakeup: Wakeup) -> None:
         """Wake nobody: SQLite tells other processes nothing, and they look by themselves."""

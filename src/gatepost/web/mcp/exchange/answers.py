@@ -32,6 +32,7 @@ from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.mcp.exchange.headers import JSON, accepts_json, is_json
 from gatepost.web.resource.refused import BearerRefused
 from gatepost.web.site.errors import RETRY_AFTER, ScrubbedTraceback, store_unavailable_text
+from gatepost.web.site.plain_answers import PlainHead, PlainWriter
 from gatepost.web.site.request_body import BodyTooLarge, BodyTooSlow
 
 logger = logging.getLogger("gatepost.mcp")
@@ -44,7 +45,7 @@ ACCEPTED: Answer = (202, None, ())
 """The answer to a message that is owed none."""
 
 _NO_STORE = (b"cache-control", b"no-store")
-PLAIN_HEADERS = ((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
+PLAIN = PlainHead((b"content-type", b"application/json"), _NO_STORE, (b"x-content-type-options", b"nosniff"))
 """The headers of every answer with a body, beside its length."""
 _NO_CONTENT = 204
 _NO_BODY = {"type": "http.response.body", "body": b""}
@@ -69,7 +70,7 @@ _OTHER_REASONS: Final = (
 )
 
 
-class FastPath(Protocol):
+class FastPath(PlainWriter, Protocol):
     """A way past ASGI's messages for one request, where its body is all here or its answer is plain.
 
     It is given the request's `receive` and `send`, and does nothing if they are not the server's own: then a layer in
@@ -101,7 +102,7 @@ class FastPath(Protocol):
     def answer(self, send: Send, answer: Answer) -> bool:
         """Send an answer if it is plain, and say whether that was so; if not, nothing was done yet.
 
-        Plain is one with status 200, a body, and no headers beside `PLAIN_HEADERS`.
+        Plain is one with status 200, a body, and no headers beside those of `PLAIN`.
         """
         ...
 
@@ -237,5 +238,5 @@ async def send_answer(send: Send, answer: Answer) -> None:
         await send(_NO_BODY)
         return
     sized = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": status, "headers": [sized, *PLAIN_HEADERS, *headers]})
+    await send({"type": "http.response.start", "status": status, "headers": [sized, *PLAIN.headers, *headers]})
     await send({"type": "http.response.body", "body": body})

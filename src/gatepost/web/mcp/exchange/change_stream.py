@@ -22,7 +22,8 @@ from gatepost.web.mcp.exchange.keep_alive import IsAdmitted, KeepAlive
 from gatepost.web.resource.bearer_guard import BearerGuard
 from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER
 from gatepost.web.resource.refused import BearerRefused
-from gatepost.web.site.front_door import FAST_PATH, ORDINARY_HEADERS
+from gatepost.web.site.front_door import ORDINARY_HEADERS
+from gatepost.web.site.plain_answers import FAST_PATH
 from gatepost.web.site.served_app import ServedApp
 
 CREDENTIAL_HEADERS: Final = frozenset({b"authorization", API_KEY_HEADER})

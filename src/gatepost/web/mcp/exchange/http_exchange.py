@@ -20,7 +20,7 @@ from gatepost.web.mcp.exchange.keep_alive import KeepAlive
 from gatepost.web.mcp.exchange.ordered_writer import OrderedWriter
 from gatepost.web.resource.outer_authentication import GRANTED, NOTHING, UNKNOWN_CALLER, with_authentication
 from gatepost.web.site.disconnect import resume_while_connected
-from gatepost.web.site.front_door import FAST_PATH
+from gatepost.web.site.plain_answers import FAST_PATH
 
 
 class HttpExchange(Exchange):

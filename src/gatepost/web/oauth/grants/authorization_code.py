@@ -9,18 +9,24 @@ from gatepost.oauth.codes import check_code
 from gatepost.oauth.errors import InvalidGrant
 from gatepost.oauth.issuing import Tokens, begin_grant, gets_refresh_token
 from gatepost.oauth.reasons import Reason
-from gatepost.stores.contract.grants import RedeemOutcome
+from gatepost.stores.contract.grants import CodeView, RedeemOutcome
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.oauth.grants.grant_type import BegunRequest, GrantType, TokenIssuer, TokenRequest
+
+
+async def look_up(issuer: TokenIssuer, request: BegunRequest) -> CodeView | None:
+    """Return the code with what is registered of its client; None when it is unknown."""
+    code = request.parameters.get("code")
+    return None if code is None else await issuer.store.grants.find_code_and_client(fingerprint(code), now=request.now)
 
 
 async def redeem_code(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     """Return the tokens of a new grant."""
-    # 1. Look the code up.
+    # 1. The code has been looked up.
     grants = issuer.store.grants
     code_fingerprint = fingerprint(request.required("code"))
     code_verifier = request.required("code_verifier")
-    found = await grants.find_code(code_fingerprint, now=request.now)
+    found = request.found.code if isinstance(request.found, CodeView) else None
 
     # 2. The rule decides. Two of its refusals leave a mark in the store.
     try:
@@ -63,6 +69,7 @@ AUTHORIZATION_CODE: Final = GrantType(
     "authorization_code",
     redeem_code,
     is_registrable=True,
+    begin=look_up,
     parameters={
         "code": "authorization_code only",
         "code_verifier": "authorization_code only (RFC 7636)",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from gatepost.identity.asking import LoginProviderFailed
 from gatepost.identity.provider import LoginUnavailable
+from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.errors import TemporarilyUnavailable
-from gatepost.oauth.issuing import Tokens
+from gatepost.oauth.issuing import SignAccessToken, Tokens
 from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import Grant
 from gatepost.oauth.refresh import (
     check_refresh,
     grant_revoked_error,
@@ -26,74 +27,132 @@ from gatepost.oauth.refresh import (
 )
 from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.resources import implied_scopes_at
-from gatepost.stores.contract.grants import RefreshView, RotateOutcome
+from gatepost.stores.contract.grants import RefreshView, RotateOutcome, Rotation, Successor
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.grants.grant_type import GrantType, TokenIssuer, TokenRequest
+from gatepost.web.oauth.grants.grant_type import BegunRequest, GrantType, TokenIssuer, TokenRequest
 from gatepost.web.site.errors import ScrubbedTraceback
 from gatepost.web.site.patience import REFRESH_SECONDS
 
 _log = logging.getLogger("gatepost.oauth")
 
 
-async def look_up(issuer: TokenIssuer, parameters: Mapping[str, str]) -> RefreshView | None:
-    """Return the token and its grant, with what is registered of its client; None when the token is unknown."""
-    presented = parameters.get("refresh_token")
-    return None if presented is None else await issuer.store.grants.find_refresh(fingerprint(presented))
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a refresh comes to, if it is the first use of its token."""
+
+    request: TokenRequest
+    grant: Grant
+    tokens: Tokens
+    successor: Successor
+
+
+async def rotate_at_once(issuer: TokenIssuer, begun: BegunRequest) -> Tokens | RefreshView | None:
+    """Rotate in the step that looks the token up; return what was found where more than that has to be looked at."""
+    presented = begun.parameters.get("refresh_token")
+    if presented is None:
+        return None
+    sign = await issuer.sign_at(begun.now)
+    made: list[_Made] = []
+
+    def judge(found: RefreshView | None) -> Successor | None:
+        request = None if found is None else begun.authenticated(found)
+        if found is None or request is None:
+            return None
+        grant, person = _checked(issuer, request), found.person
+        # The operator's functions are asked on the event loop's thread, and somebody who is shut out leaves a mark.
+        if person is not None and (issuer.entry.asks or issuer.roles.asks or issuer.entry.shuts_out(person)):
+            return None
+        scopes = _scopes(issuer, request, grant, person)
+        # Asked again, it has been counted.
+        if not made and not issuer.admits_at_once(grant.client_id):
+            return None
+        made[:] = [_made(issuer, request, grant, scopes, sign)]
+        return made[0].successor
+
+    window = issuer.lifetimes.refresh_window
+    found, rotation = await issuer.store.grants.refresh_at_once(
+        fingerprint(presented), judge, now=begun.now, window=window
+    )
+    if rotation is None:
+        return found
+    issuer.was_admitted(made[0].grant.client_id)
+    return await _answer(issuer, made[0], rotation)
 
 
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     """Return the successor of a refresh token, with an access token; or what came of it when it was used before."""
-    # 1. The token and its grant have been looked up.
-    grants = issuer.store.grants
-    presented, found = request.required("refresh_token"), request.found
-    token_fingerprint = fingerprint(presented)
+    # 1. The token and its grant have been looked up. The rules decide; none of their refusals rotates.
+    presented = request.required("refresh_token")
+    grant = _checked(issuer, request)
 
-    # 2. The rules decide; none of their refusals rotates.
-    grant = check_refresh(
+    # 2. The person may still enter, and has roles, by what was said at the last login.
+    person = request.found.person if isinstance(request.found, RefreshView) else None
+    if person is not None and not await _may_go_on(issuer, person):
+        refused = user_not_allowed_error()
+        await issuer.store.grants.revoke_grant(grant.grant_id, reason=refused.reason.value, now=request.now)
+        await issuer.record_revocation(request, refused.reason, subject=grant.subject, grant_id=grant.grant_id)
+        raise refused
+    scopes = _scopes(issuer, request, grant, person)
+
+    # 3. Spend the token and keep its successor, in one step that also says whether it was spent before.
+    await issuer.admit(grant.client_id)
+    made = _made(issuer, request, grant, scopes, await issuer.sign_at(request.now))
+    rotation = await issuer.store.grants.rotate_refresh_token(
+        fingerprint(presented),
+        made.successor.tokens,
+        made.successor.sealed,
+        now=request.now,
+        window=issuer.lifetimes.refresh_window,
+        stale=made.successor.stale,
+    )
+    return await _answer(issuer, made, rotation)
+
+
+def _checked(issuer: TokenIssuer, request: TokenRequest) -> Grant:
+    found = request.found if isinstance(request.found, RefreshView) else None
+    return check_refresh(
         None if found is None else found.token,
         None if found is None else found.grant,
         user_disabled=found is not None and found.user_disabled,
         client_id=request.client.client_id,
         resource=issuer.named_resource(request),
-        served={resource.identifier for resource in issuer.resources},
+        served=issuer.served,
         now=request.now,
         dpop_jkt=request.dpop_jkt,
     )
 
-    # 3. The person may still enter, and has roles, by what was said at the last login.
-    person = None if found is None else found.person
-    if person is not None and not await _may_go_on(issuer, person):
-        refused = user_not_allowed_error()
-        await grants.revoke_grant(grant.grant_id, reason=refused.reason.value, now=request.now)
-        await issuer.record_revocation(request, refused.reason, subject=grant.subject, grant_id=grant.grant_id)
-        raise refused
-    known = {scope for resource in issuer.resources for scope in resource.scopes}
-    scopes = narrow_scopes(request.parameters.get("scope"), granted=grant.scopes, known=known)
-    permitted = issuer.roles.permit_to(grant.scopes, person, implied_scopes_at(issuer.resources, grant.resource))
-    scopes = permitted_scopes(scopes, granted=grant.scopes, permitted=permitted)
 
-    # 4. Spend the token and keep its successor, in one step that also says whether it was spent before.
-    tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=True)
-    stale = stale_tokens(request.client, issuer.lifetimes)
-    rotation = await grants.rotate_refresh_token(
-        token_fingerprint,
-        rows,
-        seal_successor(tokens, predecessor=presented, random_bytes=issuer.random_bytes),
-        now=request.now,
-        window=issuer.lifetimes.refresh_window,
-        stale=stale,
-    )
+def _scopes(issuer: TokenIssuer, request: TokenRequest, grant: Grant, person: Person | None) -> tuple[str, ...]:
+    requested = request.parameters.get("scope")
+    scopes = narrow_scopes(requested, granted=grant.scopes, known=issuer.known_scopes)
+    permitted = issuer.roles.permit_to(grant.scopes, person, implied_scopes_at(issuer.resources, grant.resource))
+    return permitted_scopes(scopes, granted=grant.scopes, permitted=permitted)
+
+
+def _made(
+    issuer: TokenIssuer, request: TokenRequest, grant: Grant, scopes: tuple[str, ...], sign: SignAccessToken | None
+) -> _Made:
+    tokens, rows = issuer.minted(request, grant, scopes=scopes, with_refresh_token=True, sign=sign)
+    presented = request.required("refresh_token")
+    sealed = seal_successor(tokens, predecessor=presented, random_bytes=issuer.random_bytes)
+    return _Made(request, grant, tokens, Successor(rows, sealed, stale_tokens(request.client, issuer.lifetimes)))
+
+
+async def _answer(issuer: TokenIssuer, made: _Made, rotation: Rotation) -> Tokens:
+    """Return the tokens that a rotation gave, or that were given before; raises InvalidGrant where none are."""
+    request, grant, tokens = made.request, made.grant, made.tokens
     if rotation.outcome is RotateOutcome.ROTATED:
         issuer.note_issued(request, AuditEvent.REFRESH, grant)
         return tokens
+    presented = request.required("refresh_token")
     if rotation.outcome is RotateOutcome.REPEATED and rotation.sealed_successor is not None:
         # The answer that this token got before, with the scopes it was given then; `scope` says which.
         return open_successor(rotation.sealed_successor, predecessor=presented)
     if rotation.outcome is RotateOutcome.STALE:
         # An access token of its own, and the refresh token that the client's other processes have by now.
         issuer.note_issued(request, AuditEvent.REFRESH, grant, reason=Reason.REFRESH_TOKEN_STALE)
-        expires_at = min(tokens.expires_at, request.now + stale.grant)
+        expires_at = min(tokens.expires_at, request.now + made.successor.stale.grant)
         newest = open_newest(rotation.chain, predecessor=presented)
         return replace(tokens, refresh_token=newest, expires_at=expires_at)
     if rotation.outcome is RotateOutcome.REUSED:
@@ -124,6 +183,6 @@ REFRESH_TOKEN: Final = GrantType(
     rotate,
     is_registrable=True,
     parameters={"refresh_token": "refresh_token only"},
-    look_up=look_up,
+    begin=rotate_at_once,
     patience=REFRESH_SECONDS,
 )
