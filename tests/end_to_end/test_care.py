@@ -22,8 +22,7 @@ from tests.end_to_end.running_server import REPOSITORY, RunningServer
 from tests.end_to_end.scripted_client import App
 from tests.stores.care.conftest import NewPlace, new_place
 from tests.stores.care.filled import NEW, OLD
-from tests.stores.care.places import opened, rows_of
-from tests.stores.care.test_state import make_older
+from tests.stores.care.places import make_older, opened, rows_of
 from tests.stores.test_resealing import BEFORE, fill_people
 
 REPLICAS = 4

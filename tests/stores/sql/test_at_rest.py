@@ -192,7 +192,7 @@ async def live(lived: Lived, name: str) -> None:
 
 async def begin_a_task(http: httpx2.AsyncClient, token: str) -> None:
     """Call a tool that is a task, whose handle is a secret."""
-    capabilities = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    capabilities: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     meta = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": capabilities,

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from gatepost.oauth.consent import Consent
+from gatepost.oauth.pushed_requests import PushedRequest
 from gatepost.stores.conformance.records import (
     NOW,
     client,
     code,
+    device,
     find_grant,
     find_refresh_token,
     fp,
@@ -101,6 +103,8 @@ REVOKED = {
     "browser sessions": 1,
     "account links": 1,
     "authorization requests": 1,
+    "pushed authorization requests": 1,
+    "logins by device": 1,
     "remembered approvals": 1,
     "MCP sessions": 1,
     "tokens for tools": 0,
@@ -109,10 +113,15 @@ NOTHING = dict.fromkeys(REVOKED, 0)
 
 
 async def give_access(store: Store, name: str, *, at: int) -> None:
-    """Give all that gives access: tokens, a code that waits, a login, a link, an approval, an MCP session."""
+    """Give all that gives access: tokens, a code that waits, requests, a login, a link, an approval, an MCP session."""
     await store.account_links.offer_link(AccountLink(fp(f"link {name}"), None, None, at, at + 3600))
     await store.approvals.give_grant(grant(f"grant-{name}", created_at=at), tokens(name, f"grant-{name}"))
     await store.transactions.begin_transaction(transaction(f"transaction-{name}", created_at=at))
+    await store.pushed_requests.push_request(
+        PushedRequest(fp(f"reference {name}"), f"client-{name}", "state=1", at, NOW + 60)
+    )
+    asked = device(name, name.upper().ljust(8, "B")[:8], created_at=at, expires_at=NOW + 60)
+    assert await store.device_authorizations.begin_device_authorization(asked)
     remembered = Consent(
         "user-1", f"client-{name}", "https://app.example/", "https://mcp.example/", ("notes:read",), at, NOW + 60
     )
