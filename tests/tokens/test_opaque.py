@@ -68,6 +68,8 @@ def test_each_kind_has_its_own_prefix() -> None:
         "REGISTRATION_ACCESS_TOKEN": "gp_ra_",
         "MCP_SESSION": "gp_ms_",
         "TASK": "gp_tk_",
+        "DEVICE_CODE": "gp_dc_",
+        "REQUEST_REFERENCE": "gp_ar_",
         "SEALING_KEY": "gp_sk_",
     }
 

@@ -30,6 +30,7 @@ def test_each_kind_has_its_own_options_beside_the_common_ones() -> None:
         "timeout",
         "rate",
         "return_error_message",
+        "task",
         "ui",
     }
     assert ResourceOptions.__optional_keys__ - COMMON == {
