@@ -218,7 +218,7 @@ def test_a_login_by_device_is_finished_in_a_browser_elsewhere(
             assert shown[0].startswith(f"{offering.origin}/oauth/device?user_code=")
             person.allow_device(shown[0])
 
-        monkeypatch.setattr(credentials, "tokens_by_device", partial(_soon, sleep=sleep))
+        monkeypatch.setattr(credentials, "tokens_by_device", partial(_soon, instead=sleep))
         code, out, err = call(capsys, offering.mcp_url, "whoami", "--device", "--json")
         assert (code, waited) == (0, [5.0]), err
         assert json.loads(out)["structuredContent"]["client"] == "gatepost call"
@@ -228,8 +228,8 @@ def test_a_login_by_device_is_finished_in_a_browser_elsewhere(
     assert browser.opened == []
 
 
-async def _soon(*arguments: Any, sleep: Callable[[float], Awaitable[None]], **named: Any) -> Any:
-    return await tokens_by_device(*arguments, **{**named, "sleep": sleep})
+async def _soon(*arguments: Any, instead: Callable[[float], Awaitable[None]], **named: Any) -> Any:
+    return await tokens_by_device(*arguments, **{**named, "sleep": instead})
 
 
 @pytest.mark.parametrize("kind", ["sdk", "fastmcp", "fastmcp-locked"])
