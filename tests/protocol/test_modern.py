@@ -204,6 +204,8 @@ def test_the_names_of_the_specification_are_these() -> None:
         "resources/list",
         "resources/templates/list",
         "resources/read",
+        "skills/list",
+        "skills/get",
     } == modern.CACHEABLE_METHODS
 
 

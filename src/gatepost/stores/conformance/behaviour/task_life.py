@@ -265,6 +265,7 @@ async def test_a_runner_is_forgotten_only_when_it_has_no_task_left(store: Store)
     await adopt(store, now=NOW + 60)
     assert await store.tasks.delete_runners(before=NOW + 59, limit=9) == 0
     assert await store.tasks.delete_runners(before=NOW + 60, limit=9) == 1
+    assert await store.tasks.delete_runners(before=NOW + 60, limit=9) == 0
 
 
 @pytest.mark.parametrize("ending", [DONE, LOST, TaskEnding(TaskStatus.CANCELLED)])
