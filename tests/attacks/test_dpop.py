@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey, OKPKey
 from gatepost.oauth.audit import AuditQuery
 from gatepost.stores.conformance.records import keep_client
 from gatepost.stores.sql.sqlite import memory_store
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import token_fingerprint
 from tests.attacks.dpop_world import APP, MCP_URL, TOKEN_URL, Prover, access_token_hash, approved_code, code_form, ping
 from tests.attacks.installed import ORIGIN, installed
 from tests.attacks.test_client_credentials import SECRET, machine
@@ -165,6 +165,7 @@ PROOFS: dict[str, dict[str, Any]] = {
     "with a time that is none": {"iat": True},
     "without a jti": {"jti": ...},
     "with an endless jti": {"jti": "x" * 257},
+    "with half a character for a jti": {"jti": "\ud800"},
     "without a hash of the token": {"ath": ...},
     "with the hash of another token": {"ath": access_token_hash("gp_at_other")},
 }
@@ -462,7 +463,8 @@ async def test_below_a_path_and_behind_a_proxy_the_public_url_is_what_proofs_nam
         token = (await redeemed()).json()["access_token"]
         app.nonces[mcp_url] = (await called(token)).headers["dpop-nonce"]
         assert (await called(token)).status_code == 200
-        live = await gatepost.store.grants.find_access_token(fingerprint(token), now=gatepost.clock[0])
+        kept = token_fingerprint(token, is_bound=True)
+        live = await gatepost.store.grants.find_access_token(kept, now=gatepost.clock[0])
         assert live is not None
         assert live.dpop_jkt == app.thumbprint
 

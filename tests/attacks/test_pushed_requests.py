@@ -13,11 +13,14 @@ import pytest
 from gatepost.oauth.client_assertions import ASSERTION_TYPE
 from gatepost.stores.conformance.records import client, keep_client
 from gatepost.tokens.opaque import fingerprint
+from tests.attacks.device_world import PersonElsewhere
+from tests.attacks.dpop_world import TOKEN_URL, Prover, code_form
 from tests.attacks.installed import CHALLENGE, ORIGIN, Installed, installed
 from tests.tokens.test_client_keys import P256, public, sign
 from tests.web.pages.pages_world import Accounts, heading
 
 REDIRECT = "https://app.example/cb"
+PAR_URL = f"{ORIGIN}/oauth/par"
 REQUEST = {
     "response_type": "code",
     "redirect_uri": REDIRECT,
@@ -260,3 +263,74 @@ async def test_prompt_none_is_answered_where_people_are_asked_and_not_before() -
         await register(gatepost)
         answer = await open_pushed(gatepost, await pushed(gatepost, prompt="none"))
         assert "error=login_required" in answer.headers["location"]
+
+
+async def push_proven(gatepost: Installed, app: Prover, *, proofs: int = 1, **changes: Any) -> httpx2.Response:
+    """Push with a proof of a key; once more with the nonce where one is needed."""
+    headers = [("DPoP", app.proof(PAR_URL, htu=changes.pop("htu", PAR_URL)))] * proofs
+    data = {"client_id": "client-1", **REQUEST, **changes}
+    answer = await gatepost.http.post("/oauth/par", data=data, headers=headers)
+    if answer.json().get("error") != "use_dpop_nonce":
+        return answer
+    assert answer.status_code == 400
+    app.nonces[PAR_URL] = answer.headers["dpop-nonce"]
+    return await push_proven(gatepost, app, proofs=proofs, **changes)
+
+
+async def test_the_key_that_is_proven_is_that_of_the_code() -> None:
+    """As if its thumbprint had been sent as `dpop_jkt` (RFC 9449 section 10.1)."""
+    async with installed(provider=Accounts()) as gatepost:
+        await register(gatepost)
+        app, thief, person = Prover(gatepost), Prover(gatepost), PersonElsewhere(gatepost)
+        asked: list[dict[str, Any]] = [{}, {"dpop_jkt": app.thumbprint}]
+        for own in asked:
+            told = await push_proven(gatepost, app, **own)
+            assert told.status_code == 201, told.text
+            query = urlencode({"client_id": "client-1", "request_uri": told.json()["request_uri"]})
+            begun = await person.browser.get(f"/oauth/authorize?{query}")
+            place = begun.headers["location"]
+            if "/login" in place:
+                place = (await person.log_in(place)).headers["location"]
+            question = await person.browser.get(place)
+            answer = await person.answer(question, "approve")
+            said = parse_qs(urlsplit(answer.headers["location"]).query)
+            form = {**code_form(said["code"][0]), "client_id": "client-1"}
+            assert (await gatepost.token(**form)).json()["error"] == "invalid_grant"
+            assert (await thief.ask(**form)).json()["error"] == "invalid_grant"
+            assert (await app.ask(**form)).json()["token_type"] == "DPoP"
+
+
+async def test_a_proof_of_another_key_or_for_another_endpoint_pushes_nothing() -> None:
+    async with installed(provider=Accounts()) as gatepost:
+        await register(gatepost)
+        app, other = Prover(gatepost), Prover(gatepost)
+        wrong = await push_proven(gatepost, app, dpop_jkt=other.thumbprint)
+        assert (wrong.status_code, wrong.json()["error"]) == (400, "invalid_request")
+        elsewhere = await push_proven(gatepost, app, htu=TOKEN_URL)
+        assert (elsewhere.status_code, elsewhere.json()["error"]) == (400, "invalid_dpop_proof")
+        assert (await push_proven(gatepost, app, proofs=2)).json()["error"] == "invalid_dpop_proof"
+        headers = {"DPoP": app.proof(PAR_URL)}
+        data = {"client_id": "client-1", **REQUEST}
+        assert (await gatepost.http.post("/oauth/par", data=data, headers=headers)).status_code == 201
+        again = await gatepost.http.post("/oauth/par", data=data, headers=headers)
+        assert again.json()["error"] == "invalid_dpop_proof"
+
+
+async def test_who_always_proves_a_key_at_the_token_endpoint_need_not_do_so_here() -> None:
+    """RFC 9449 section 5.2 speaks of token requests, and `dpop_jkt` says the key as well."""
+    async with installed(provider=Accounts(), OAUTH_DPOP_REQUIRED="true") as gatepost:
+        await register(gatepost, dpop_bound_access_tokens=True)
+        app = Prover(gatepost)
+        transaction = await kept(gatepost, await open_pushed(gatepost, await pushed(gatepost)))
+        assert transaction.dpop_jkt is None
+        request_uri = await pushed(gatepost, dpop_jkt=app.thumbprint)
+        assert (await kept(gatepost, await open_pushed(gatepost, request_uri))).dpop_jkt == app.thumbprint
+
+
+async def test_an_assertion_is_not_used_up_by_a_push_that_lacks_the_nonce() -> None:
+    async with installed(provider=Accounts()) as gatepost:
+        keys = json.dumps({"keys": [public(P256)]})
+        await register(gatepost, token_endpoint_auth_method="private_key_jwt", jwks=keys)
+        claims = {"iss": "client-1", "sub": "client-1", "aud": ORIGIN, "exp": gatepost.clock[0] + 60, "jti": "one"}
+        own: dict[str, Any] = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": sign("ES256", P256, claims)}
+        assert (await push_proven(gatepost, Prover(gatepost), **own)).status_code == 201

@@ -216,6 +216,9 @@ class OAuth:
     def _pushed_request_routes(self, rules: AuthorizationServer, client_forms: ClientForms) -> tuple[Route, ...]:
         endpoint = PushedRequestEndpoint(
             client_forms=client_forms,
+            proofs=TokenProofs(
+                judge=proof_judge(self.core, rules.issuer, remembers_itself=False), url=f"{rules.issuer}/oauth/par"
+            ),
             pushed=self.core.store.pushed_requests,
             resources=self.resources.at(rules.issuer),
             lifetime=rules.lifetimes.pushed_request,

@@ -13,7 +13,7 @@ from typing import Protocol
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
-from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
+from gatepost.tokens.opaque import RandomBytes, SecretKind, identifier, mint, token_fingerprint
 
 LONGEST_SIGNED_TOKEN = 2048
 """Characters; resource servers refuse more, ours too."""
@@ -111,7 +111,7 @@ def mint_tokens(
         # With hundreds of scopes it would not fit a header; then an opaque one is of more use.
         access_token = signed if len(signed) <= LONGEST_SIGNED_TOKEN else access_token
     access = AccessToken(
-        token_fingerprint=fingerprint(access_token),
+        token_fingerprint=token_fingerprint(access_token, is_bound=dpop_jkt is not None),
         grant_id=grant.grant_id,
         scopes=scopes,
         created_at=now,
@@ -123,7 +123,7 @@ def mint_tokens(
     if with_refresh_token:
         refresh_token = mint(SecretKind.REFRESH_TOKEN, random_bytes)
         refresh = RefreshToken(
-            token_fingerprint=fingerprint(refresh_token),
+            token_fingerprint=token_fingerprint(refresh_token, is_bound=refresh_jkt is not None),
             grant_id=grant.grant_id,
             created_at=now,
             expires_at=min(now + lifetimes.refresh_token, grant.expires_at),

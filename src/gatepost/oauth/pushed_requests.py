@@ -38,13 +38,14 @@ class PushedRequest:
     expires_at: int
 
 
-def check_pushed(client: Client, parameters: Mapping[str, str]) -> AuthorizationRequest:
+def check_pushed(client: Client, parameters: Mapping[str, str], *, dpop_jkt: str | None = None) -> AuthorizationRequest:
     """Return the request that an authenticated client pushes, if it could be sent to the authorization endpoint.
 
-    Whether a person has to be asked is not known yet, so what is about that is judged there (section 2.3).
+    Whether a person has to be asked is not known yet, so what is about that is judged there (section 2.3). `dpop_jkt`
+    is the thumbprint of the key that the client proves to hold; it counts as if it had been sent (RFC 9449 10.1).
 
     Raises:
-        OAuthError: it could not; or it names a `request_uri` itself (section 2.1).
+        OAuthError: it could not; or it names a `request_uri` itself (section 2.1), or another key than it proves.
     """
     if "request_uri" in parameters:
         raise InvalidRequest(
@@ -53,6 +54,10 @@ def check_pushed(client: Client, parameters: Mapping[str, str]) -> Authorization
     values = {name: value for name, value in parameters.items() if name not in _OF_CLIENT_AUTHENTICATION}
     # Who authenticates by a header or an assertion is named there.
     values["client_id"] = client.client_id
+    if dpop_jkt is not None and values.setdefault("dpop_jkt", dpop_jkt) != dpop_jkt:
+        raise InvalidRequest(
+            Reason.DPOP_KEY_WRONG, "dpop_jkt is another key than the DPoP proof's; send one of the two, or the same."
+        )
     asked = establish_redirect_uri(client, Parameters(values, frozenset(), frozenset()))
     for check in REQUEST_CHECKS:
         if check is not check_prompt:

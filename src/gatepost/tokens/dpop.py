@@ -113,7 +113,7 @@ def read_proof(text: str, keys: ProofKeys) -> DpopProof:
     # 1. One JWT; several headers in one line would have a comma between them.
     parts = text.split(".") if len(text) <= LONGEST_PROOF and text.isascii() else ()
     if len(parts) != 3:  # noqa: PLR2004 - the parts of a JWS in compact form
-        raise ProofInvalid("The DPoP header takes one signed JWT in compact form.")
+        raise _not_compact()
     header, payload, signature = parts
     # 2. Header and key.
     key = keys.of(header)
@@ -126,6 +126,19 @@ def read_proof(text: str, keys: ProofKeys) -> DpopProof:
         raise ProofInvalid("The DPoP proof is not signed with the key of its jwk.") from None
     # 4. Claims.
     return _read(key.thumbprint, _json_object(payload))
+
+
+def unverified_nonce(text: str) -> str | None:
+    """Return the nonce that a proof says to bear, of which nothing else is looked at; None where it bears none.
+
+    Raises:
+        ProofInvalid: it has not the shape of a proof.
+    """
+    parts = text.split(".") if len(text) <= LONGEST_PROOF and text.isascii() else ()
+    if len(parts) != 3:  # noqa: PLR2004 - the parts of a JWS in compact form
+        raise _not_compact()
+    nonce = _json_object(parts[1]).get("nonce")
+    return nonce if isinstance(nonce, str) else None
 
 
 def check_proof(proof: DpopProof, *, method: str, url: str, now: int) -> None:
@@ -169,6 +182,10 @@ def normal_url(url: str) -> str | None:
     return f"{parts.scheme}://{host}{shown}{path}"
 
 
+def _not_compact() -> ProofInvalid:
+    return ProofInvalid("The DPoP header takes one signed JWT in compact form.")
+
+
 def _unescaped(match: re.Match[str]) -> str:
     character = chr(int(match[1], 16))
     return character if _UNRESERVED.fullmatch(character) else match[0].upper()
@@ -176,8 +193,9 @@ def _unescaped(match: re.Match[str]) -> str:
 
 def _read(thumbprint: str, claims: Mapping[str, Any]) -> DpopProof:
     jti, method, url, issued_at = (claims.get(name) for name in ("jti", "htm", "htu", "iat"))
-    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI or "\0" in jti:
-        raise ProofInvalid(f"The DPoP proof needs a jti of 1 to {_LONGEST_JTI} characters.")
+    # Printable: half of a surrogate pair, which JSON can say, is nothing that could be hashed.
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI or not jti.isprintable():
+        raise ProofInvalid(f"The DPoP proof needs a jti of 1 to {_LONGEST_JTI} printable characters.")
     if not isinstance(method, str) or not isinstance(url, str):
         raise ProofInvalid("The DPoP proof needs htm and htu, the method and the URL of the request.")
     # A boolean is an int to Python, and a number of a thousand digits is one to JSON.

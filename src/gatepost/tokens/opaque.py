@@ -63,6 +63,16 @@ def fingerprint(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def token_fingerprint(token: str, *, is_bound: bool) -> bytes:
+    """Return the SHA-256 under which a store keeps an access or refresh token, which is bound to a key or is not.
+
+    The two differ, so whoever looks for bearer tokens never finds one that is bound, not even by mistake: a server of a
+    version before there were any, over the same store, refuses it in place of taking it from whoever has it (RFC 9449
+    section 7.2).
+    """
+    return fingerprint(f"dpop {token}") if is_bound else fingerprint(token)
+
+
 def matches(secret: str | None, kept: bytes | None) -> bool:
     """Say whether `kept` is the fingerprint of `secret`; nothing matches where either is missing."""
     # Both sides are SHA-256, which leaves little to time; it costs nothing to leave nothing.

@@ -175,9 +175,9 @@ class GrantStore(Protocol):
         `successor.refresh` is never None here. `window` is how many seconds after its first use the same token is
         answered again with the same successor, as long as that successor is unspent. After that, and `stale.seconds`
         from its first use, it is stale if an unbroken chain of at most `MOST_GENERATIONS` successors leads to the
-        unspent token of its family: then `successor.access` is kept and the grant ends `stale.grant` seconds from now
-        unless it ends sooner; no token is spent and none is added to the family. Any other reuse revokes the whole
-        grant, in this same operation.
+        unspent token of its family, and that one is bound to no key or to that of `successor.refresh`: then
+        `successor.access` is kept and the grant ends `stale.grant` seconds from now unless it ends sooner; no token is
+        spent and none is added to the family. Any other reuse revokes the whole grant, in this same operation.
 
         Repeated: `REPEATED` with what was sealed the first time, inside the window; afterwards as any later use. So no
         token is lost with an answer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from gatepost.oauth.reasons import Reason
+from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.contract.grants import MOST_GENERATIONS, RefreshView, RotateOutcome, Rotation, Successor
 from gatepost.stores.contract.wakeups import grant_ended
 from gatepost.stores.sql.database import Transaction
@@ -50,15 +51,17 @@ _LIVE_REFRESH_TOKEN: Final = """
 
 # From a spent token to the newest of its family, by primary key.
 _CHAIN: Final = """
-    WITH RECURSIVE chain (successor_fingerprint, sealed_successor, spent_at, generation) AS (
-        SELECT successor_fingerprint, sealed_successor, spent_at, 0
+    WITH RECURSIVE chain (successor_fingerprint, sealed_successor, spent_at, dpop_jkt, generation) AS (
+        SELECT successor_fingerprint, sealed_successor, spent_at, dpop_jkt, 0
         FROM refresh_tokens WHERE token_fingerprint = $1
         UNION ALL
-        SELECT following.successor_fingerprint, following.sealed_successor, following.spent_at, chain.generation + 1
+        SELECT
+            following.successor_fingerprint, following.sealed_successor, following.spent_at, following.dpop_jkt,
+            chain.generation + 1
         FROM chain JOIN refresh_tokens AS following ON following.token_fingerprint = chain.successor_fingerprint
         WHERE chain.generation < $2
     )
-    SELECT sealed_successor, spent_at FROM chain ORDER BY generation
+    SELECT sealed_successor, spent_at, dpop_jkt FROM chain ORDER BY generation
 """
 
 _END_GRANT_BY: Final = "UPDATE grants SET expires_at = $2 WHERE grant_id = $1 AND expires_at > $2"
@@ -115,7 +118,7 @@ async def rotate(
         return Rotation(RotateOutcome.REPEATED, row["sealed_successor"])
     # 4. Spent not too long ago: another process of the client went on, and this one gets what that one has.
     if successor.stale.seconds and now - row["spent_at"] <= successor.stale.seconds:
-        chain = await _chain(transaction, token_fingerprint)
+        chain = await _chain(transaction, token_fingerprint, successor.tokens)
         if chain:
             await ACCESS_TOKENS.insert(transaction, successor.tokens.access)
             if await transaction.run(_END_GRANT_BY, row["grant_id"], now + successor.stale.grant):
@@ -126,8 +129,14 @@ async def rotate(
     return Rotation(RotateOutcome.REUSED)
 
 
-async def _chain(transaction: Transaction, token_fingerprint: bytes) -> tuple[bytes, ...]:
-    """Return what is sealed from a spent token to the newest of its family; nothing if that cannot be reached."""
+async def _chain(transaction: Transaction, token_fingerprint: bytes, asked: IssuedTokens) -> tuple[bytes, ...]:
+    """Return what is sealed from a spent token to the newest of its family; nothing if that cannot be reached.
+
+    Nor if the newest is bound to another key than `asked`: a family that has a key has no other way to tokens.
+    """
     *spent, newest = await transaction.all(_CHAIN, token_fingerprint, MOST_GENERATIONS)
+    proven = None if asked.refresh is None else asked.refresh.dpop_jkt
+    if newest["spent_at"] is not None or newest["dpop_jkt"] not in (None, proven):
+        return ()
     sealed = tuple(row["sealed_successor"] for row in spent)
-    return sealed if newest["spent_at"] is None and None not in sealed else ()
+    return sealed if None not in sealed else ()

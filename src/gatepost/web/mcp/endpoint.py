@@ -334,7 +334,7 @@ class McpEndpoint:
             reason = reason_of(error, is_known=UNKNOWN_CALLER not in scope)
             self.telemetry.count(REFUSALS, {"endpoint": "mcp", "reason": reason.value})
         if isinstance(error, InsufficientScope):
-            return step_up(self.guard, error.scopes, request_id, address, is_known=UNKNOWN_CALLER not in scope)
+            return step_up(self.guard, error.scopes, request_id, address, scope=scope)
         answer = error_answer(error, request_id, is_modern=is_modern, random_bytes=self.random_bytes, address=address)
         if answer is not None:
             return answer

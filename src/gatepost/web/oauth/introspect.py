@@ -14,7 +14,7 @@ from gatepost.oauth.introspection import INACTIVE, active_token, check_caller, m
 from gatepost.oauth.records import Client
 from gatepost.resource.resources import ProtectedResource, implied_scopes_at
 from gatepost.stores.contract.grants import GrantStore
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import token_fingerprint
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import INTROSPECTION_LIMIT
@@ -56,7 +56,10 @@ class IntrospectEndpoint:
         return json_response(answer)
 
     async def _answer(self, caller: Client, token: str) -> dict[str, object]:
-        live = await self.grants.find_access_token(fingerprint(token), now=self.now())
+        now = self.now()
+        live = await self.grants.find_access_token(token_fingerprint(token, is_bound=False), now=now)
+        if live is None:
+            live = await self.grants.find_access_token(token_fingerprint(token, is_bound=True), now=now)
         if live is None or live.grant_revoked or live.user_disabled or self.entry.shuts_out(live.person):
             return INACTIVE
         is_ours = any(live.resource == resource.identifier for resource in self.resources)

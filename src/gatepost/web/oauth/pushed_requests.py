@@ -1,4 +1,4 @@
-"""POST /oauth/par: a client pushes an authorization request ahead of the browser (RFC 9126 section 2)."""
+"""POST /oauth/par: a client pushes an authorization request ahead of the browser (RFC 9126, RFC 9449 10.1)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gatepost.resource.resources import ProtectedResource, find_resource
 from gatepost.stores.contract.pushed_requests import PushedRequestStore
 from gatepost.tokens.opaque import RandomBytes
 from gatepost.web.oauth.client_form import ClientForms
+from gatepost.web.oauth.token_proofs import TokenProofs
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PUSHED_REQUEST_LIMIT
 from gatepost.web.site.responses import json_response
@@ -27,6 +28,8 @@ class PushedRequestEndpoint:
     """The pushed authorization request endpoint."""
 
     client_forms: ClientForms
+    proofs: TokenProofs
+    """Judges DPoP proofs, to whose key the code is bound."""
     pushed: PushedRequestStore
     resources: Sequence[ProtectedResource]
     """Those that tokens can be for."""
@@ -40,10 +43,13 @@ class PushedRequestEndpoint:
 
     async def post(self, request: Request) -> Response:
         # 1. Who asks? As at the token endpoint.
-        form = await self.client_forms.read(request)
+        parameters = await self.client_forms.parse(request)
+        self.proofs.check_nonce(request)
+        form = await self.client_forms.authenticate(request, parameters)
+        dpop_jkt = await self.proofs.key_given(request)
 
         # 2. Judge it as the authorization endpoint would; that judges it again, of what has changed until then.
-        asked = check_pushed(form.client, form.parameters)
+        asked = check_pushed(form.client, form.parameters, dpop_jkt=dpop_jkt)
         resource = find_resource(self.resources, form.parameters.get("resource"))
         if resource is None:
             raise InvalidTarget(Reason.RESOURCE_UNKNOWN, "resource is not one of this server's; send it exactly.")
@@ -71,6 +77,7 @@ _PUSH = api.Operation(
                     "code_challenge_method",
                     "scope",
                     "resource",
+                    "dpop_jkt",
                     "state",
                 )
             },

@@ -13,7 +13,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.revocation import check_revocation
 from gatepost.stores.contract.approvals import ApprovalStore
 from gatepost.stores.contract.grants import GrantStore
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import token_fingerprint
 from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.site import api_description as api
 from gatepost.web.site.audit import NO_AUDIT, Audit
@@ -42,7 +42,10 @@ class RevokeEndpoint:
         form = await self.client_forms.read(request)
 
         # 2. Look the token up. `token_type_hint` would save one look-up in two; a wrong one must not matter.
-        found = await self.approvals.find_grant_of_token(fingerprint(form.required("token")))
+        token = form.required("token")
+        found = await self.approvals.find_grant_of_token(token_fingerprint(token, is_bound=False))
+        if found is None:
+            found = await self.approvals.find_grant_of_token(token_fingerprint(token, is_bound=True))
 
         # 3. The rule decides.
         grant = check_revocation(found, client_id=form.client.client_id)

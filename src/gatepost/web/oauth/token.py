@@ -77,6 +77,8 @@ class TokenEndpoint:
             found, registered = begun, None if begun is None else Registered(begun.client_id, begun.client)
 
         # 2. Authenticate the client, and see whether it may use the grant type.
+        if self.proofs is not None:
+            self.proofs.check_nonce(request)
         proven = None
         if grant_type is not None and grant_type.client_of is not None:
             proven = await grant_type.client_of(self.issuer, request, parameters)

@@ -1,4 +1,4 @@
-"""DPoP proofs at the token endpoint: whose key tokens are bound to (RFC 9449 section 5)."""
+"""DPoP proofs at the authorization server: whose key tokens and codes are bound to (RFC 9449 sections 5 and 10.1)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gatepost.web.resource.proofs import NonceNeeded, ProofJudge, ProofReplayed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenProofs:
-    """Judges the proofs of token requests."""
+    """Judges the proofs of requests to one endpoint."""
 
     judge: ProofJudge
     url: str
-    """The token endpoint's, as `normal_url` writes it."""
+    """The endpoint's, as `normal_url` writes it."""
     is_required: bool = False
     """Whether every token is bound to a key."""
 
@@ -28,16 +28,38 @@ class TokenProofs:
         is_given = any(name == b"dpop" for name, _ in request.scope["headers"])
         return is_given or self.is_required or client.dpop_bound_access_tokens
 
-    async def key_of(self, request: Request, client: Client) -> str | None:
-        """Return the thumbprint of the key that an authenticated client proves to hold; None where it need not.
+    def check_nonce(self, request: Request) -> None:
+        """Ask for a nonce before the client authenticates: it may do so by an assertion, and that counts once, too.
 
         Raises:
-            InvalidDpopProof: it has to and does not, or its proof proves nothing.
+            UseDpopNonce: a proof is there, and would do with the nonce that this brings along.
+        """
+        try:
+            self.judge.check_nonce(request.headers.getlist("dpop"))
+        except NonceNeeded as error:
+            raise UseDpopNonce(error.nonce) from None
+
+    async def key_of(self, request: Request, client: Client) -> str | None:
+        """Return the thumbprint of the key that a token request proves to hold; None where it need not.
+
+        Raises:
+            InvalidDpopProof: it has to and does not, or as `key_given`.
+            UseDpopNonce: as `key_given`.
+            StoreUnavailable: likewise.
+        """
+        is_given = "dpop" in request.headers
+        check_proof_given(client, is_given=is_given, is_required=self.is_required)
+        return await self.key_given(request)
+
+    async def key_given(self, request: Request) -> str | None:
+        """Return the thumbprint of the key that a request proves to hold, whose client has authenticated, if any.
+
+        Raises:
+            InvalidDpopProof: its proof proves nothing.
             UseDpopNonce: it would do with the nonce that this brings along.
             StoreUnavailable: it cannot be known whether the proof was used before.
         """
         headers = request.headers.getlist("dpop")
-        check_proof_given(client, is_given=bool(headers), is_required=self.is_required)
         if not headers:
             return None
         try:

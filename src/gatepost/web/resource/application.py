@@ -27,6 +27,7 @@ from gatepost.resource.scope_map import ScopeMap
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.telemetry.request_ids import CURRENT_REQUEST, UNASKED, RandomRequestIds, RequestIds
 from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.bound_tokens import BOUND_CALLER, came_bound
 from gatepost.web.resource.lifespan import AsgiLifespan
 from gatepost.web.resource.open_streams import ending_with_token
 from gatepost.web.resource.other_servers import ServerApplication, server_application
@@ -249,7 +250,7 @@ class GuardedApplication:
             principal = await self._guard.verify(raw_headers, query_string, None if is_again else scope)
         needed = self._scopes_for(scope)
         if not principal.has(needed):
-            raise self._guard.insufficient_scope(needed)
+            raise self._guard.insufficient_scope(needed, is_bound=came_bound(scope))
         return principal
 
     def _scopes_for(self, scope: Scope) -> frozenset[str]:
@@ -263,6 +264,8 @@ class GuardedApplication:
         given = {**outer_scope(scope, below=self._path)}
         for name in ("router", "app_root_path"):  # of an app of Starlette's around ours: this one has its own
             given.pop(name, None)
+        if came_bound(scope):
+            given[BOUND_CALLER] = True
         given["headers"] = [header for header in scope["headers"] if header[0] not in _KEPT_BACK]
         given["state"] = self._state.copy()
         given[PRINCIPAL] = principal

@@ -28,7 +28,7 @@ from gatepost.stores.contract.grants import GrantStore, LiveAccessToken
 from gatepost.stores.contract.users import Person
 from gatepost.stores.contract.wakeups import NO_WAKEUPS, Wakeups
 from gatepost.stores.signed_tokens import SignedTokens
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import fingerprint, token_fingerprint
 from gatepost.tokens.signing import looks_signed
 from gatepost.web.resource.bound_tokens import ALGORITHMS_TOLD, BoundTokens, Sent, names_dpop
 from gatepost.web.resource.refused import BearerRefused
@@ -180,12 +180,15 @@ class BearerGuard:
             refused = partial(self._refused, for_bound=is_bound, nonce=error.nonce)
             raise refused(error.refusal, self._resource.default_scopes) from None
         if not principal.has(self.required_scopes):
-            raise self.insufficient_scope(self.required_scopes)
+            raise self.insufficient_scope(self.required_scopes, is_bound=is_bound)
         return principal
 
-    def insufficient_scope(self, required: Iterable[str]) -> BearerRefused:
-        """Return the 403 for an operation that needs `required`, all of which it names (RFC 6750 section 3.1)."""
-        return self._refused(bearer.INSUFFICIENT_SCOPE, self._in_order(required))
+    def insufficient_scope(self, required: Iterable[str], *, is_bound: bool = False) -> BearerRefused:
+        """Return the 403 for an operation that needs `required`, all of which it names (RFC 6750 section 3.1).
+
+        Its challenge is of the scheme that the request came with: DPoP where `is_bound` (RFC 9449 section 7.1).
+        """
+        return self._refused(bearer.INSUFFICIENT_SCOPE, self._in_order(required), for_bound=is_bound)
 
     def without_token(self, required: Iterable[str]) -> BearerRefused:
         """Return the 401 for an operation that needs `required`, called by somebody without a token."""
@@ -239,13 +242,13 @@ class BearerGuard:
         token = bearer.read_bearer_token(authorization, query_string, longest=self._longest)
         # 2. The operator's own key. It is compared by fingerprint, so that time tells nothing about it.
         now = self._now()
-        token_fingerprint = fingerprint(token)
-        if self._api_key_fingerprint is not None and hmac.compare_digest(token_fingerprint, self._api_key_fingerprint):
+        presented = fingerprint(token)
+        if self._api_key_fingerprint is not None and hmac.compare_digest(presented, self._api_key_fingerprint):
             self._remember(authorization[0], token, self._api_key_principal, now=now, until=now + self._cache_seconds)
             return self._api_key_principal
         # 3. A key, wherever it stands, is looked up among keys alone.
         if is_api_key(token):
-            return await self._look_up_key(token, token_fingerprint, authorization[0])
+            return await self._look_up_key(token, presented, authorization[0])
         evictions = self._evictions
         # 4. Somebody else's goes to whom it belongs, and none of ours ever does.
         if self._external is not None and not self._is_of_this_server(token, self._external):
@@ -256,7 +259,7 @@ class BearerGuard:
                 self._remember(authorization[0], token, principal, now=now, until=now + self._cache_seconds)
             return principal
         # 5. Ours is looked up, and counts here alone only if nobody has to prove that it is theirs (RFC 9449 7.2).
-        live, principal = await self._look_up(token, token_fingerprint, now)
+        live, principal = await self._look_up(token, now)
         if live.dpop_jkt is not None:
             raise TokenRefused(bearer.BOUND)
         if self._requires_proofs:
@@ -267,7 +270,7 @@ class BearerGuard:
             self._remember(authorization[0], token, principal, now=now, until=until)
         return principal
 
-    async def _look_up(self, token: str, token_fingerprint: bytes, now: int) -> tuple[LiveAccessToken, Principal]:
+    async def _look_up(self, token: str, now: int, *, is_bound: bool = False) -> tuple[LiveAccessToken, Principal]:
         """Return what the store says of an access token of ours that counts, bound to a key or not."""
         # 1. What cannot be one costs no look-up, and a signed one has to verify first.
         if self._signed_tokens is not None and looks_signed(token):
@@ -275,9 +278,10 @@ class BearerGuard:
         else:
             bearer.check_kind(token)
         # 2. Look it up.
-        live = await self._grants.find_access_token(token_fingerprint, now=now)
+        live = await self._grants.find_access_token(token_fingerprint(token, is_bound=is_bound), now=now)
         if live is None:
-            raise TokenRefused(bearer.UNKNOWN)
+            other = await self._grants.find_access_token(token_fingerprint(token, is_bound=not is_bound), now=now)
+            raise TokenRefused(bearer.UNKNOWN if other is None else bearer.NOT_BOUND if is_bound else bearer.BOUND)
         # 3. The rule decides.
         bearer.check_live(
             expires_at=live.expires_at,

@@ -6,9 +6,9 @@ in without a proof that was made for this request. So whoever takes a token from
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from gatepost.late_dataclass import dataclass
@@ -22,6 +22,8 @@ from gatepost.tokens.opaque import fingerprint
 from gatepost.web.resource.proofs import NonceNeeded, ProofJudge, ProofReplayed
 
 SCHEME: Final = b"dpop"
+BOUND_CALLER: Final = "gatepost.bound_caller"
+"""In the ASGI scope of a request whose caller came with the scheme DPoP, where what was sent is kept back."""
 _IN_PATHS: Final = "/~!$&'()*+,;=:@-._"
 
 
@@ -50,8 +52,11 @@ class _Known:
     until: int
 
 
-LookUp = Callable[[str, bytes, int], Awaitable[tuple[LiveAccessToken, Principal]]]
-"""Returns what the store says of a token (its text, its fingerprint, the time), or raises TokenRefused."""
+class LookUp(Protocol):
+    """Says what a token is worth."""
+
+    def __call__(self, token: str, now: int, *, is_bound: bool) -> Awaitable[tuple[LiveAccessToken, Principal]]:
+        """Return what the store says of it, or raise TokenRefused."""
 
 
 class BoundTokens:
@@ -111,13 +116,13 @@ class BoundTokens:
             del self._known[token]
 
     async def _looked_up(self, token: str, now: int, evictions: Callable[[], int]) -> _Known:
-        before, token_fingerprint = evictions(), fingerprint(token)
-        live, principal = await self._look_up(token, token_fingerprint, now)
+        before = evictions()
+        live, principal = await self._look_up(token, now, is_bound=True)
         if live.dpop_jkt is None:
             # A client that believes its token to be bound must not go on in that belief.
             raise TokenRefused(bearer.NOT_BOUND)
         until = min(now + self._cache_seconds, live.expires_at)
-        known = _Known(principal, live.dpop_jkt, token_hash(token_fingerprint), now, until)
+        known = _Known(principal, live.dpop_jkt, token_hash(fingerprint(token)), now, until)
         if before == evictions() and until > now:
             self._known.pop(token, None)
             while len(self._known) >= self._cache_entries:
@@ -153,6 +158,11 @@ class BoundTokens:
 def names_dpop(authorization: Sequence[bytes]) -> bool:
     """Say whether the first `Authorization` header of a request is of the scheme DPoP."""
     return bool(authorization) and authorization[0][:5].lower() == b"dpop "
+
+
+def came_bound(scope: Mapping[str, Any]) -> bool:
+    """Say whether the caller of a request came with the scheme DPoP, by its ASGI scope."""
+    return BOUND_CALLER in scope or names_dpop([value for name, value in scope["headers"] if name == b"authorization"])
 
 
 def proof_invalid(description: str) -> Refusal:

@@ -13,7 +13,15 @@ from typing import Final
 
 from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.assertions import AssertionStore
-from gatepost.tokens.dpop import WINDOW, DpopProof, ProofInvalid, ProofKeys, check_proof, read_proof
+from gatepost.tokens.dpop import (
+    WINDOW,
+    DpopProof,
+    ProofInvalid,
+    ProofKeys,
+    check_proof,
+    read_proof,
+    unverified_nonce,
+)
 from gatepost.tokens.dpop_nonces import ANYBODYS, LIFETIME, DpopNonces
 from gatepost.tokens.opaque import RandomBytes
 
@@ -105,6 +113,22 @@ class ProofJudge:
         if not is_new:
             raise ProofReplayed
         return proof.thumbprint
+
+    def check_nonce(self, headers: Sequence[str]) -> None:
+        """Ask for a nonce that a proof lacks, before anything is spent that counts once; all else is for `judge`.
+
+        Raises:
+            NonceNeeded: it would do with the nonce that this brings along.
+        """
+        if self.nonces is None or len(headers) != 1:
+            return
+        try:
+            nonce = unverified_nonce(headers[0])
+        except ProofInvalid:
+            return
+        now = self.now()
+        if self._own(nonce, now) is None:
+            self._end_of(nonce, now, self.nonces)
 
     def _own(self, nonce: str | None, now: int) -> _Seen | None:
         """Return what was seen with a nonce of this process that counts."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
+from gatepost.oauth.records import IssuedTokens
 from gatepost.stores.conformance.records import (
     NOW,
     WINDOW,
@@ -115,6 +116,26 @@ async def test_a_grant_ends_earlier_from_the_first_time_and_never_later(store: S
     kept = await find_grant(store, "grant-2")
     assert kept is not None
     assert kept.expires_at == NOW + 40_000
+
+
+async def test_coming_late_without_the_key_of_the_newest_is_theft(store: Store) -> None:
+    async def bind(old: str, new: str, key: str | None, *, at: int) -> Rotation:
+        issued = tokens(new, f"grant-{old[0]}", now=at)
+        assert issued.refresh is not None
+        of_key = IssuedTokens(replace(issued.access, dpop_jkt=key), replace(issued.refresh, dpop_jkt=key))
+        sealed = f"{old} opens {new}".encode()
+        return await store.grants.rotate_refresh_token(
+            fp(f"refresh {old}"), of_key, sealed, now=at, window=WINDOW, stale=SHARED
+        )
+
+    for name in ("1", "2", "3"):
+        await redeem(store, name)
+        assert await bind(name, f"{name}a", "key-1", at=NOW) == Rotation(RotateOutcome.ROTATED)
+
+    assert await bind("1", "1b", "key-1", at=NOW + HOUR) == way("1", "1a")
+    for name, key in (("2", None), ("3", "key-2")):
+        assert await bind(name, f"{name}b", key, at=NOW + HOUR) == Rotation(RotateOutcome.REUSED)
+        assert not await is_live(store, f"{name}b", now=NOW + HOUR)
 
 
 async def test_coming_late_helps_nobody_whose_grant_is_over_or_who_is_disabled(store: Store) -> None:

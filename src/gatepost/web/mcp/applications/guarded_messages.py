@@ -139,8 +139,7 @@ class GuardedMessages:
     def _insufficient(self, scope: Scope, needs: frozenset[str], message: Any) -> Answer:
         if not isinstance(message, Request):
             return ACCEPTED  # a notification is owed no answer, and has none
-        address, is_known = partial(self.addresses.of, scope), UNKNOWN_CALLER not in scope
-        return step_up(self.guard, to_ask_for(needs), message.id, address, is_known=is_known)
+        return step_up(self.guard, to_ask_for(needs), message.id, partial(self.addresses.of, scope), scope=scope)
 
     async def _list(
         self,

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from starlette.types import Scope
+
 from gatepost.oauth.reasons import Reason
 from gatepost.protocol.errors import InvalidJsonRpcRequest, RequestId
 from gatepost.protocol.messages import error_response
 from gatepost.web.mcp.exchange.answers import Answer, challenge_headers, log_refusal
 from gatepost.web.resource.bearer_guard import BearerGuard
+from gatepost.web.resource.bound_tokens import came_bound
+from gatepost.web.resource.outer_authentication import UNKNOWN_CALLER
 
 _SCOPES_NOT_GRANTED: Final = (
     "This needs a scope that was not granted. The server checks no tokens (MCP_REQUIRE_AUTH is false), so scopes come "
@@ -26,7 +30,7 @@ def step_up(
     request_id: RequestId | None,
     address: Callable[[], str],
     *,
-    is_known: bool = True,
+    scope: Scope,
 ) -> Answer:
     """Return the answer, with a challenge that names every scope the operation needs.
 
@@ -35,10 +39,10 @@ def step_up(
         scopes: what to ask for.
         request_id: of the message; None where it has none.
         address: says from where the request comes.
-        is_known: whether the caller has shown a token.
+        scope: the ASGI scope, which says whether the caller has shown a token, and by which scheme.
     """
     needed = scopes if guard is None else scopes | guard.required_scopes
-    if guard is not None and not is_known:
+    if guard is not None and UNKNOWN_CALLER in scope:
         refused = guard.without_token(needed)
         log_refusal(refused.reason, refused.status, address)
         error = InvalidJsonRpcRequest("This needs an access token.", data={"scope": " ".join(sorted(needed))})
@@ -48,5 +52,5 @@ def step_up(
         _SCOPES_NOT_GRANTED if guard is None else "The access token lacks a scope that this operation needs.",
         data={"error": "insufficient_scope", "scope": " ".join(sorted(needed))},
     )
-    challenge = () if guard is None else challenge_headers(guard.insufficient_scope(needed))
+    challenge = () if guard is None else challenge_headers(guard.insufficient_scope(needed, is_bound=came_bound(scope)))
     return 403, error_response(error, request_id), challenge

@@ -29,7 +29,7 @@ from gatepost.oauth.scopes import narrow_scopes
 from gatepost.resource.resources import implied_scopes_at
 from gatepost.stores.contract.grants import RefreshView, RotateOutcome, Rotation, Successor
 from gatepost.stores.contract.users import Person
-from gatepost.tokens.opaque import fingerprint
+from gatepost.tokens.opaque import token_fingerprint
 from gatepost.web.oauth.grants.grant_type import BegunRequest, GrantType, TokenIssuer, TokenRequest
 from gatepost.web.site.errors import ScrubbedTraceback
 from gatepost.web.site.patience import REFRESH_SECONDS
@@ -52,6 +52,11 @@ async def rotate_at_once(issuer: TokenIssuer, begun: BegunRequest) -> Tokens | R
     presented = begun.parameters.get("refresh_token")
     if presented is None:
         return None
+    grants = issuer.store.grants
+    if "dpop" in begun.request.headers:
+        # Its proof has to be judged first. The token may be bound already, or be bound from now on.
+        bound = await grants.find_refresh(token_fingerprint(presented, is_bound=True))
+        return bound or await grants.find_refresh(token_fingerprint(presented, is_bound=False))
     sign = await issuer.sign_at(begun.now)
     made: list[_Made] = []
 
@@ -71,9 +76,12 @@ async def rotate_at_once(issuer: TokenIssuer, begun: BegunRequest) -> Tokens | R
         return made[0].successor
 
     window = issuer.lifetimes.refresh_window
-    found, rotation = await issuer.store.grants.refresh_at_once(
-        fingerprint(presented), judge, now=begun.now, window=window
+    found, rotation = await grants.refresh_at_once(
+        token_fingerprint(presented, is_bound=False), judge, now=begun.now, window=window
     )
+    if found is None:
+        # Bound to a key, of which there is no proof: its client is told so.
+        return await grants.find_refresh(token_fingerprint(presented, is_bound=True))
     if rotation is None:
         return found
     issuer.was_admitted(made[0].grant.client_id)
@@ -83,11 +91,13 @@ async def rotate_at_once(issuer: TokenIssuer, begun: BegunRequest) -> Tokens | R
 async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     """Return the successor of a refresh token, with an access token; or what came of it when it was used before."""
     # 1. The token and its grant have been looked up. The rules decide; none of their refusals rotates.
-    presented = request.required("refresh_token")
+    request.required("refresh_token")
     grant = _checked(issuer, request)
+    found = request.found
+    assert isinstance(found, RefreshView)  # noqa: S101 - what is unknown was refused; tells mypy
 
     # 2. The person may still enter, and has roles, by what was said at the last login.
-    person = request.found.person if isinstance(request.found, RefreshView) else None
+    person = found.person
     if person is not None and not await _may_go_on(issuer, person):
         refused = user_not_allowed_error()
         await issuer.store.grants.revoke_grant(grant.grant_id, reason=refused.reason.value, now=request.now)
@@ -99,7 +109,7 @@ async def rotate(issuer: TokenIssuer, request: TokenRequest) -> Tokens:
     await issuer.admit(grant.client_id)
     made = _made(issuer, request, grant, scopes, await issuer.sign_at(request.now))
     rotation = await issuer.store.grants.rotate_refresh_token(
-        fingerprint(presented),
+        found.token.token_fingerprint,
         made.successor.tokens,
         made.successor.sealed,
         now=request.now,
