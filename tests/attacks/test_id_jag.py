@@ -16,8 +16,11 @@ from gatepost.oauth.asserted_grants import JWT_BEARER
 from gatepost.oauth.audit import AuditQuery
 from gatepost.oauth.id_jag import PROFILE
 from gatepost.oauth.id_jag import TYPE as ID_JAG
+from gatepost.oauth.limits import TOKENS_OF_CLIENT, Use
 from gatepost.oauth.records import Client, ClientOrigin
-from gatepost.stores.conformance.records import client, keep_client
+from gatepost.resource.profile import Profile
+from gatepost.stores.conformance.records import client, keep_client, user
+from gatepost.stores.contract.linked_logins import LinkedLogin
 from gatepost.tokens.opaque import fingerprint
 from tests.attacks.asserted_world import MCP_URL, Asserting, asserting, told
 from tests.attacks.dpop_world import TOKEN_URL, Prover
@@ -65,8 +68,8 @@ async def test_a_person_gets_in_by_the_word_of_their_company(monkeypatch: pytest
         tokens = answer.json()
         assert (await there.call(tokens.pop("access_token"))).status_code == 200
         assert tokens == {"token_type": "Bearer", "expires_in": 3600, "scope": "notes:read"}
-        (user,) = await there.gatepost.store.users.list_users()
-        assert (user.issuer, user.external_subject, user.display_name) == ("https://id.example.com", "U1", "Ada")
+        (person,) = await there.gatepost.store.users.list_users()
+        assert (person.issuer, person.external_subject, person.display_name) == ("https://id.example.com", "U1", "Ada")
         # The same person by another assertion is the same person.
         assert (await ask(there, id_jag(there))).status_code == 200
         assert len(await there.gatepost.store.users.list_users()) == 1
@@ -74,7 +77,7 @@ async def test_a_person_gets_in_by_the_word_of_their_company(monkeypatch: pytest
         events = await there.gatepost.store.audit.list_events(
             AuditQuery(event="enterprise_grant"), before=None, limit=9
         )
-        assert [(event.subject, event.client_id) for event in events] == [(user.subject, "client-1")] * 2
+        assert [(event.subject, event.client_id) for event in events] == [(person.subject, "client-1")] * 2
 
 
 async def test_it_is_off_unless_the_operator_names_whom_to_trust() -> None:
@@ -248,15 +251,64 @@ async def test_who_may_not_enter_does_not(monkeypatch: pytest.MonkeyPatch) -> No
         assert (await ask(there, id_jag(there, **good))).status_code == 200
         # Of who is known it counts what was said at the login, and that stays as it was.
         assert (await ask(there, id_jag(there))).status_code == 200
-        (user,) = await there.gatepost.store.users.list_users()
-        assert user.profile.email == "ada@acme.example"
+        (person,) = await there.gatepost.store.users.list_users()
+        assert person.profile.email == "ada@acme.example"
+
+
+async def test_whoever_the_provider_has_taken_out_of_a_group_is_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = {"writer": Role(scopes="notes:read", users=["group:writers"])}
+    async with world(monkeypatch, roles=roles) as there:
+        before = id_jag(there, groups=["writers"], name="Ada", email="ada@acme.example", email_verified=True)
+        assert (await ask(there, before)).json()["scope"] == "notes:read"
+        assert told(await ask(there, id_jag(there, groups=[]))) == INVALID
+        # What was said before is not said again by whoever sends it again.
+        assert told(await ask(there, before)) == INVALID
+        assert told(await ask(there, id_jag(there))) == INVALID
+        (person,) = await there.gatepost.store.users.list_users()
+        assert person.profile.groups == ()
+        # What an assertion says nothing of stays.
+        assert (person.display_name, person.profile.email, person.profile.email_verified) == (
+            "Ada",
+            "ada@acme.example",
+            True,
+        )
+        assert (await ask(there, id_jag(there, groups=["writers"]))).status_code == 200
+        # An address that is said for the first time is not the one that was verified.
+        assert (await ask(there, id_jag(there, email="eve@acme.example"))).status_code == 200
+        (person,) = await there.gatepost.store.users.list_users()
+        assert (person.profile.email, person.profile.email_verified) == ("eve@acme.example", False)
+
+
+async def test_what_was_said_with_another_login_of_a_person_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company says nothing of somebody's own account, though they have linked its login to that."""
+    async with world(monkeypatch) as there:
+        users, now = there.gatepost.store.users, there.gatepost.clock[0]
+        own = user("person-1", "ada", profile=Profile("ada@home.example", email_verified=True))
+        await users.add_user(own)
+        link = LinkedLogin("https://id.example.com", "U1", "person-1", now, "Ada at Acme")
+        await there.gatepost.store.linked_logins.link_login(link)
+        assert (await ask(there, id_jag(there, groups=["admins"], email="boss@acme.example"))).status_code == 200
+        (kept,) = await users.list_users()
+        assert (kept.subject, kept.profile) == ("person-1", own.profile)
+
+
+async def test_who_asks_too_often_has_not_used_an_assertion_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(monkeypatch) as there:
+        now = there.gatepost.clock[0]
+        spent = Use("token:client:client-1", TOKENS_OF_CLIENT, TOKENS_OF_CLIENT.uses)
+        assert await there.gatepost.store.limits.take([spent], now=now) == 0
+        assertion = id_jag(there, exp=now + 3000)
+        assert (await ask(there, assertion)).status_code == 429
+        assert await there.gatepost.store.users.list_users() == []
+        there.gatepost.clock[0] += 600
+        assert (await ask(there, assertion)).status_code == 200
 
 
 async def test_a_disabled_person_or_client_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     async with world(monkeypatch) as there:
         token = (await ask(there, id_jag(there))).json()["access_token"]
-        (user,) = await there.gatepost.store.users.list_users()
-        await there.gatepost.store.users.disable_user(user.subject, now=there.gatepost.clock[0])
+        (person,) = await there.gatepost.store.users.list_users()
+        await there.gatepost.store.users.disable_user(person.subject, now=there.gatepost.clock[0])
         assert told(await ask(there, id_jag(there))) == INVALID
         there.gatepost.clock[0] += 10
         assert (await there.call(token)).status_code == 401

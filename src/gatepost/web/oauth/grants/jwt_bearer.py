@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from gatepost.identity.asking import LoginProviderFailed
-from gatepost.identity.provider import Identity, LoginRefused, LoginUnavailable
+from gatepost.identity.provider import LoginUnavailable
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.asserted_grants import JWT_BEARER, GrantAssertion, invalid, issuer_unknown, replayed
 from gatepost.oauth.audit import AuditEvent
@@ -145,10 +146,10 @@ class AssertedGrants:
             random_bytes=issuer.random_bytes,
         )
 
-        # 3. Once, and keep both unless the client was shut out a moment ago.
+        # 3. Once, after all that can fail and spends nothing. Keep both unless the client was shut out a moment ago.
+        tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=False)
         if not rule.is_reusable:
             await _use_up(issuer, "workload", checked, now=request.now)
-        tokens, rows = await issuer.mint(request, grant, scopes=scopes, with_refresh_token=False)
         if not await issuer.store.clients.give_client_grant(grant, rows):
             raise client_gone()
         issuer.note_issued(request, AuditEvent.WORKLOAD_GRANT, grant)
@@ -183,10 +184,23 @@ class AssertedGrants:
             default=resource.default_scopes,
             ceiling=request.client.scope,
         )
-        user = await _person(issuer, id_jag.assertion, now=request.now)
-        permitted = issuer.roles.permit_to(scopes, user, resource.implied_scopes)
-        if scopes and not permitted:
-            raise InvalidGrant(Reason.ROLES_PERMIT_NOTHING, "The roles of this person permit none of these scopes.")
+        known, said = await _person(issuer, id_jag.assertion, now=request.now)
+        try:
+            permitted = await _permitted(issuer, said, scopes, resource)
+        except InvalidGrant:
+            # What a provider says of somebody counts all the more where it shuts them out.
+            if known not in (None, said):
+                await _use_up(issuer, "id-jag", id_jag.assertion, now=request.now)
+                await _recognised(issuer, known, said, now=request.now)
+            raise
+
+        # 3. Once, after all that can fail and spends nothing. One that comes again changes nothing of anybody.
+        await issuer.admit(request.client.client_id)
+        sign = await issuer.sign_at(request.now)
+        await _use_up(issuer, "id-jag", id_jag.assertion, now=request.now)
+        user = said if known == said else await _recognised(issuer, known, said, now=request.now)
+
+        # 4. Keep grant and token, unless person or client were shut out a moment ago.
         grant = person_grant(
             request.client,
             subject=user.subject,
@@ -196,10 +210,7 @@ class AssertedGrants:
             lifetimes=issuer.lifetimes,
             random_bytes=issuer.random_bytes,
         )
-
-        # 3. Once, and keep both unless person or client were shut out a moment ago.
-        await _use_up(issuer, "id-jag", id_jag.assertion, now=request.now)
-        tokens, rows = await issuer.mint(request, grant, scopes=permitted, with_refresh_token=False)
+        tokens, rows = issuer.minted(request, grant, scopes=permitted, with_refresh_token=False, sign=sign)
         if not await issuer.store.approvals.give_user_grant(grant, rows):
             raise InvalidGrant(Reason.USER_DISABLED, "The account of this person, or this client, is disabled.")
         issuer.note_issued(request, AuditEvent.ENTERPRISE_GRANT, grant)
@@ -246,26 +257,33 @@ def _resource(issuer: TokenIssuer, requested: str | None) -> ProtectedResource:
     return resource
 
 
-async def _person(issuer: TokenIssuer, assertion: GrantAssertion, *, now: int) -> User:
-    """Return whom an identity provider means: the person who logs in by it, or a new one, if they may enter.
+async def _person(issuer: TokenIssuer, assertion: GrantAssertion, *, now: int) -> tuple[User | None, User]:
+    """Return who logs in by an identity provider as the person that it means, and the same as it says them now.
 
-    Who is known is judged by what was said at their last login, which says more than an assertion does.
+    Who is known is judged by what was said at their last login, in place of which comes what the same issuer says here:
+    whoever it has taken out of a group is out of it. What an assertion does not say stays. Nothing is kept yet.
 
     Raises:
-        InvalidGrant: they may not enter, or are disabled.
-        TemporarilyUnavailable: the operator's function cannot say so now.
+        InvalidGrant: more is said than can be kept.
     """
-    users = issuer.store.users
-    known = await users.find_user_by_login(assertion.issuer, assertion.subject)
-    identity, profile = _said(assertion)
+    known = await issuer.store.users.find_user_by_login(assertion.issuer, assertion.subject)
+    if known is not None and not _was_said_by(assertion, known):
+        return known, known
+    subject = identifier("user_", issuer.random_bytes)
+    return known, _said(assertion, known or User(subject, assertion.issuer, assertion.subject, now))
+
+
+async def _permitted(
+    issuer: TokenIssuer, person: User, scopes: tuple[str, ...], resource: ProtectedResource
+) -> tuple[str, ...]:
+    """Return the scopes that somebody may have.
+
+    Raises:
+        InvalidGrant: none, since they may not enter, are disabled, or have no role for it.
+        TemporarilyUnavailable: the operator's function cannot say now who may enter.
+    """
     try:
-        if known is not None:
-            is_admitted = await issuer.entry.still_admits(known)
-        else:
-            await issuer.entry.check(identity)
-            is_admitted = True
-    except LoginRefused:
-        is_admitted = False
+        is_admitted = await issuer.entry.still_admits(person)
     except (LoginProviderFailed, LoginUnavailable) as failure:
         _log.error("who may enter cannot be judged: %s", failure)
         raise TemporarilyUnavailable(
@@ -273,48 +291,67 @@ async def _person(issuer: TokenIssuer, assertion: GrantAssertion, *, now: int) -
         ) from None
     if not is_admitted:
         raise InvalidGrant(Reason.USER_NOT_ALLOWED, "This person may not enter this server; its operators say who may.")
-    if known is None:
-        known = await users.recognise_user(
-            assertion.issuer,
-            assertion.subject,
-            display_name=identity.display_name,
-            subjects=(identifier("user_", issuer.random_bytes),),
-            now=now,
-            profile=profile,
-        )
-    if known.disabled_at is not None:
-        raise InvalidGrant(Reason.USER_DISABLED, "The account of this person is disabled.")
-    return known
+    if person.disabled_at is not None:
+        raise _disabled()
+    permitted = issuer.roles.permit_to(scopes, person, resource.implied_scopes)
+    if scopes and not permitted:
+        raise InvalidGrant(Reason.ROLES_PERMIT_NOTHING, "The roles of this person permit none of these scopes.")
+    return permitted
 
 
-def _said(assertion: GrantAssertion) -> tuple[Identity, Profile]:
-    """Return what an assertion says of a person, of the names of OpenID Connect."""
-    claims = assertion.claims
-    email, name = claims.get("email"), claims.get("name")
-    email = email if isinstance(email, str) and email.isprintable() and email else None
-    name = name if isinstance(name, str) and name.isprintable() and name else None
-    groups = claims.get("groups")
-    listed = tuple(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else ()
-    is_verified = email is not None and claims.get("email_verified") is True
+def _was_said_by(assertion: GrantAssertion, known: User) -> bool:
+    """Say whether what is kept of somebody was said by an assertion's issuer, and not with another login of theirs."""
+    said_by = known.profile_issuer or known.issuer, known.profile_subject or known.external_subject
+    return said_by == (assertion.issuer, assertion.subject)
+
+
+async def _recognised(issuer: TokenIssuer, known: User | None, said: User, *, now: int) -> User:
+    """Return the person of whom this was said, who is kept as it was said.
+
+    Raises:
+        InvalidGrant: they are disabled.
+    """
+    login = said.profile_issuer or said.issuer, said.profile_subject or said.external_subject
+    # A linked login has a name beside that of its account, which goes on being called what it was.
+    is_named = known is None or said.display_name != known.display_name
+    user = await issuer.store.users.recognise_user(
+        *login,
+        display_name=said.display_name if is_named else None,
+        subjects=(said.subject,),
+        now=now,
+        profile=said.profile,
+    )
+    if user.disabled_at is not None:
+        raise _disabled()
+    return user
+
+
+def _disabled() -> InvalidGrant:
+    return InvalidGrant(Reason.USER_DISABLED, "The account of this person is disabled.")
+
+
+def _said(assertion: GrantAssertion, known: User) -> User:
+    """Return somebody as an assertion says them, by the names of OpenID Connect; what it does not say stays."""
+    claims, before = assertion.claims, known.profile
+    email, name, groups = claims.get("email"), claims.get("name"), claims.get("groups")
+    email = email if isinstance(email, str) and email.isprintable() and email else before.email
+    was_verified = before.email_verified and email == before.email
+    is_verified = email is not None and claims.get("email_verified", was_verified) is True
+    listed = before.groups
+    if isinstance(groups, list):
+        listed = tuple(group for group in groups if isinstance(group, str))
     own = {key: value for key, value in claims.items() if key not in _OF_THE_ASSERTION}
-    profile = Profile(email, is_verified, listed, own)
+    profile = Profile(email, is_verified, listed, {**before.claims, **own})
     try:
         profile.to_text()
     except (TypeError, ValueError, RecursionError):
         raise invalid("The assertion says more of the person than this server keeps.") from None
-    identity = Identity(
-        assertion.subject,
-        name,
-        assertion.issuer,
-        email=email,
-        email_verified=is_verified,
-        groups=listed,
-        claims=own,
-    )
-    return identity, profile
+    is_name = isinstance(name, str) and name.isprintable() and bool(name)
+    return replace(known, profile=profile, display_name=name if is_name else known.display_name)
 
 
 _OF_THE_ASSERTION: Final = frozenset(
     {"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "resource", "cnf", "act"}
+    | {"auth_time", "acr", "amr", "sid"}
 )
-"""Claims about the assertion, and not about the person."""
+"""Claims about the assertion, or about how its person logged in, and not about the person."""
