@@ -72,6 +72,30 @@ def test_a_machine_needs_no_redirect_uri(capsys: pytest.CaptureFixture[str]) -> 
     assert "authorization_code refresh_token client_credentials" in said(capsys, "show", both)
 
 
+def test_an_identity_provider_may_name_the_users_of_a_client(capsys: pytest.CaptureFixture[str]) -> None:
+    client_id, secret = added(capsys, "Assistant", "--enterprise-managed")
+    assert secret is not None
+    shown = said(capsys, "show", client_id)
+    assert re.search(r"grant types +urn:ietf:params:oauth:grant-type:jwt-bearer\n", shown)
+    assert re.search(r"authentication +client_secret_basic", shown)
+    both, _ = added(
+        capsys,
+        *("Assistant", "--enterprise-managed", "--redirect-uri", "https://app.example/cb"),
+        *("--auth-method", "client_secret_post"),
+    )
+    assert "authorization_code refresh_token urn:ietf:params:oauth:grant-type:jwt-bearer" in said(capsys, "show", both)
+
+
+def test_a_client_can_be_given_bound_tokens_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, is_bound, words in ((("--dpop",), True, "bound to a key"), ((), False, "bearer, or bound to a key")):
+        client_id, _ = added(capsys, "App", "--redirect-uri", "https://app.example/cb", *option)
+        [found] = [
+            client for client in with_store(lambda store: store.clients.list_clients()) if client.client_id == client_id
+        ]
+        assert found.dpop_bound_access_tokens is is_bound
+        assert re.search(rf"tokens +{words}\n", said(capsys, "show", client_id))
+
+
 def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [public(P256)]}))
@@ -91,6 +115,7 @@ def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str],
         ((), "gatepost: --redirect-uri is missing: "),
         (("--redirect-uri", "javascript:x"), "gatepost: --redirect-uri[0]: "),
         (("--machine", "--auth-method", "none"), "has to authenticate"),
+        (("--enterprise-managed", "--auth-method", "none"), "has to authenticate"),
         (("--machine", "--auth-method", "private_key_jwt"), "private_key_jwt needs --jwks or --jwks-uri"),
     ],
 )

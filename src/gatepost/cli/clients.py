@@ -54,12 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", action="store_true", help="it may log people in by a code that it shows (OAUTH_DEVICE_LOGIN)"
     )
     adding.add_argument(
+        "--enterprise-managed",
+        action="store_true",
+        help="an identity provider may say for whom it acts (OAUTH_ID_JAG_ISSUERS); it has to authenticate",
+    )
+    adding.add_argument(
+        "--dpop", action="store_true", help="it gets tokens that are bound to a key and no others (RFC 9449)"
+    )
+    adding.add_argument(
         "--require-par", action="store_true", help="its authorization requests count only if pushed (RFC 9126)"
     )
     adding.add_argument(
         "--auth-method",
         choices=METHODS_SUPPORTED,
-        help="default: none; client_secret_basic or private_key_jwt with --machine",
+        help="default: none; client_secret_basic or private_key_jwt with --machine and --enterprise-managed",
     )
     adding.add_argument("--jwks", metavar="FILE", type=Path, help="its public keys, a JWK set (private_key_jwt)")
     adding.add_argument("--jwks-uri", metavar="URL", help="where its public keys are (private_key_jwt)")
@@ -88,13 +96,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add(options: argparse.Namespace) -> None:
     """Register a client and print its id and, this once, its secret."""
-    if not (options.redirect_uri or options.machine or options.device):
+    if not (options.redirect_uri or options.machine or options.device or options.enterprise_managed):
         raise CommandRefused(
             "--redirect-uri is missing: the address to which the app has its user's browser sent back, once for each. "
-            "An app on devices without a browser takes --device, and a client without users --machine."
+            "An app on devices without a browser takes --device, one whose users an identity provider names takes "
+            "--enterprise-managed, and a client without users --machine."
         )
     try:
-        metadata = read_preregistration(_document(options), is_machine=options.machine)
+        metadata = read_preregistration(
+            _document(options), is_machine=options.machine, is_enterprise_managed=options.enterprise_managed
+        )
     except OAuthError as error:
         raise CommandRefused(_OPTION.sub(lambda member: _OPTIONS[member[0]], error.description)) from None
     except (OSError, ValueError):
@@ -158,6 +169,7 @@ def show(options: argparse.Namespace) -> None:
             "authentication": client.token_endpoint_auth_method,
             "keys": client.jwks_uri or ("inline" if client.jwks else None),
             "scope": client.scope or "(the default)",
+            "tokens": "bound to a key" if client.dpop_bound_access_tokens else "bearer, or bound to a key",
             "pushed requests": "required" if client.requires_pushed_requests else "possible",
             "refresh reuse": _reuse_of(client),
         }
@@ -266,6 +278,8 @@ def _document(options: argparse.Namespace) -> dict[str, object]:
         jwks=None if options.jwks is None else json.loads(options.jwks.read_text(encoding="utf-8")),
         jwks_uri=options.jwks_uri,
         scope=options.scope,
+        is_enterprise_managed=options.enterprise_managed,
+        dpop_bound_access_tokens=options.dpop,
     )
 
 

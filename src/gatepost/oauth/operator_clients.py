@@ -36,14 +36,16 @@ def preregistration(
     jwks: object,
     jwks_uri: str | None,
     scope: str | None,
+    is_enterprise_managed: bool = False,
+    dpop_bound_access_tokens: bool = False,
 ) -> dict[str, object]:
     """Return what an operator has typed as client metadata (RFC 7591 section 2), for `read_preregistration`.
 
-    Without an authentication method it is the one that the keys need, a machine's secret, or none.
+    Without an authentication method it is the one that the keys need, a secret where it acts without a login, or none.
     """
     if auth_method is None and (jwks is not None or jwks_uri is not None):
         auth_method = "private_key_jwt"
-    elif auth_method is None and is_machine:
+    elif auth_method is None and (is_machine or is_enterprise_managed):
         auth_method = "client_secret_basic"
     return {
         "client_name": name,
@@ -53,6 +55,7 @@ def preregistration(
         "jwks": jwks,
         "jwks_uri": jwks_uri,
         "scope": scope,
+        "dpop_bound_access_tokens": dpop_bound_access_tokens,
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gatepost.identity import passwords
+from gatepost.oauth.asserted_grants import JWT_BEARER
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.contract.api_keys import ApiKey
 from gatepost.stores.contract.endpoints import ServedEndpoint
@@ -178,6 +179,14 @@ async def test_a_program_of_its_own_needs_no_redirect_uri_and_may_have_keys(gate
     assert by_secret.token_endpoint_auth_method == "client_secret_basic"
     assert by_keys.token_endpoint_auth_method == "private_key_jwt"
     assert "registered with it" in (await gatepost.http.get(of(CLIENT, client_id=by_keys.client_id))).text
+
+
+async def test_an_app_may_be_named_users_by_a_provider_and_be_given_bound_tokens_alone(gatepost: Installed) -> None:
+    await act(gatepost.http, NEW_CLIENT, name="Assistant", enterprise_managed="yes", dpop="yes")
+
+    [client] = await gatepost.store.clients.list_clients()
+    assert (client.grant_types, client.dpop_bound_access_tokens) == ((JWT_BEARER,), True)
+    assert client.token_endpoint_auth_method == "client_secret_basic"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ _FIELDS: Final = (
     "redirect_uris",
     "machine",
     "device",
+    "enterprise_managed",
+    "dpop",
     "auth_method",
     "jwks",
     "jwks_uri",
@@ -106,7 +108,8 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
     redirect_uris = form.get("redirect_uris", "").split()
     if not form.get("name", "").strip():
         raise NewClientRefused(Phrase("Say what the app is called."))
-    if not (redirect_uris or is_machine or is_device):
+    is_enterprise_managed = form.get("enterprise_managed") == "yes"
+    if not (redirect_uris or is_machine or is_device or is_enterprise_managed):
         raise NewClientRefused(
             Phrase("Name the address to which the app has its user's browser sent back, or say that it has no users.")
         )
@@ -120,8 +123,10 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
             jwks=json.loads(form["jwks"]) if "jwks" in form else None,
             jwks_uri=form.get("jwks_uri", "").strip() or None,
             scope=form.get("scope"),
+            is_enterprise_managed=is_enterprise_managed,
+            dpop_bound_access_tokens=form.get("dpop") == "yes",
         )
-        return read_preregistration(document, is_machine=is_machine)
+        return read_preregistration(document, is_machine=is_machine, is_enterprise_managed=is_enterprise_managed)
     except OAuthError as error:
         # The rule's own words are those of the answer to a client that registers itself.
         raise NewClientRefused(
