@@ -246,7 +246,7 @@ async def test_everything_that_ends_is_purged_from_a_store(store: Store) -> None
     assert {what: count for what, count in deleted.items() if count} == {
         "authorization requests": 3,
         "unused clients": 1,
-        "client assertions": 1,
+        "used assertions and proofs": 1,
         "access tokens": 1,
         "refresh tokens": 1,
         "grants": 1,

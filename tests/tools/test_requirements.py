@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = sorted(path.name for path in (ROOT / "tests").glob("requirements.*.toml"))
-LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "REQUIRED", "RECOMMENDED"}
+LEVELS = {"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "REQUIRED", "RECOMMENDED", "OPTIONAL"}
 REVISIONS = sorted({name.split(".")[1] for name in TABLES})
 TEXTS = ("id", "section", "level", "rule")
 # The promises of the store contract are tests that ship with the package.
