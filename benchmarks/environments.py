@@ -60,7 +60,7 @@ GATEPOST_AND_SDK: Final = PythonEnvironment(
 )
 """One for both, since one runs the other."""
 OFFICIAL_SDK: Final = PythonEnvironment("official-sdk", ("mcp==2.3.0", *_SERVER), reported=("mcp", "uvicorn"))
-FASTMCP: Final = PythonEnvironment("fastmcp", ("fastmcp==4.1.2", *_SERVER), reported=("fastmcp", "mcp", "uvicorn"))
+FASTMCP: Final = PythonEnvironment("fastmcp", ("fastmcp==4.2.3", *_SERVER), reported=("fastmcp", "mcp", "uvicorn"))
 # It asks for an older uvicorn than the others.
 HTTP_MCP: Final = PythonEnvironment(
     "http-mcp", ("http-mcp[auth]==0.18.0", "uvicorn", *_SERVER[1:]), reported=("http-mcp", "uvicorn")

@@ -65,7 +65,7 @@ def measure(
 
 
 def _told(costs: WorkerCosts) -> str:
-    shown = [f"{count}: " + ", ".join(f"{each:.0f}" for each in costs.microseconds[count]) for count in COUNTS]
+    shown = [f"{count}: " + ", ".join(f"{each:.0f}" for each in costs.microseconds.get(count, [])) for count in COUNTS]
     return f"µs a call with {'; with '.join(shown)}; the busier of two had {max(costs.shares, default=0):.0%}"
 
 

@@ -47,8 +47,8 @@ _CACHE_KIBIBYTES = 1024 * 1024
 _MONTH = 30 * 24 * 3600
 _NEWEST = "SELECT * FROM access_tokens ORDER BY created_at DESC LIMIT 1"
 _GRANT = "SELECT * FROM grants WHERE grant_id ="
-_SUBJECTS = 128
-"""Tokens for `--tokens` belong to so many users, in turn: 5,000 streams stay below the bound of 64 a user."""
+_SUBJECTS = 256
+"""Tokens for `--tokens` belong to so many users, in turn: 10,000 streams stay below the bound of 64 a user."""
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gatepost.observability.logs import LineFormatter, configure_logging
-from gatepost.observability.scrubbing import _JWT, scrub
+from gatepost.observability.scrubbing import _JWT, _PARAMETER, _QUOTED, _SECRET, HIDDEN, scrub
 
 TOKEN = "gp_at_" + "A" * 43
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -81,6 +83,25 @@ def test_the_name_of_a_field_or_a_logger_cannot_forge_a_line(log: io.StringIO) -
 )
 def test_secrets_are_cut_down_to_their_kind(text: str, scrubbed: str) -> None:
     assert scrub(text) == scrubbed
+
+
+_NAMES = (
+    "password|pass_phrase|passwd|passcode|secret|token|assertion|api_key|privatekey|sealing_keys|signing_key|secretkey"
+    "|access_key|code_verifier|device_code|usercode|auth_code|authorizationcode|code"
+)
+_WORDS = (
+    "Bearer|dPoP |BASIC|eyJ|input_value=|, input_type=|PassWord|secret|Token|_code|code|apiKey|private_keys|verifier"
+)
+_OTHERS = "pa\u017fsword|\u212aey|tok\u0130n|\u2026|\u00e9|s|=|\"|'|\\|: |:|&| |-|\n|hunter2|%20"
+_PIECES = st.sampled_from([TOKEN, JWT, "gho_" + "b" * 9, *_WORDS.split("|"), *_NAMES.split("|"), *_OTHERS.split("|")])
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_looking_for_signs_first_misses_nothing_that_the_rules_find(text: str) -> None:
+    # A rule that ignores case knows letters beyond ASCII that it takes for s, k and i.
+    by_rules = _SECRET.sub(lambda match: (match[1] or match[2] + " ") + HIDDEN, text)
+    by_rules = _PARAMETER.sub(lambda match: match[1] + (match[2] or match[3]) + HIDDEN, _JWT.sub(HIDDEN, by_rules))
+    assert scrub(text) == _QUOTED.sub(rf"\1{HIDDEN}", by_rules)
 
 
 def test_of_a_run_of_letters_in_which_many_tokens_could_begin_one_is_looked_for() -> None:

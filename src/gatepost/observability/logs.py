@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, TextIO
 
 from gatepost.observability.scrubbing import HIDDEN, scrub
@@ -38,6 +39,7 @@ _LONGEST_INTEGER: Final = 1024
 """Bits."""
 _DEEPEST: Final = 4
 """Of nested values; what lies deeper is written as text."""
+_KNOWN_NAMES: Final = 512
 
 
 class LineFormatter(logging.Formatter):
@@ -144,7 +146,7 @@ def configure_logging(level: str, *, log_format: str = "text", stream: TextIO | 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return the `extra` fields of a record that say something, scrubbed."""
     fields = ((key, value) for key, value in vars(record).items() if key not in _STANDARD and value is not None)
-    return {scrub(_text(key)): _scrubbed(_text(key), value) for key, value in fields}
+    return {_scrubbed_name(_text(key)): _scrubbed(_text(key), value) for key, value in fields}
 
 
 def _correlation() -> dict[str, str]:
@@ -165,13 +167,24 @@ def _scrubbed(key: str, value: object, depth: int = 0) -> Any:
     """Return a value as plain JSON without secrets, those included that only the name of their field tells."""
     if value is None or isinstance(value, (bool, int, float)):
         return value if value is None or _is_number_of_json(value) else _text(value)
-    if _SECRET_NAMES.fullmatch(_JOINTS.sub("", key.lower())):
+    if _is_of_secret(key):
         return HIDDEN
+    if type(value) is str:  # nearly all are, and the classes below are asked one after the other
+        return scrub(value)
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {scrub(_text(name)): _scrubbed(_text(name), inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)) and depth < _DEEPEST:
         return [_scrubbed(key, inner, depth + 1) for inner in value]
     return scrub(_text(value))
+
+
+# The names of fields are few and come again with each line.
+_scrubbed_name = lru_cache(maxsize=_KNOWN_NAMES)(scrub)
+
+
+@lru_cache(maxsize=_KNOWN_NAMES)
+def _is_of_secret(name: str) -> bool:
+    return _SECRET_NAMES.fullmatch(_JOINTS.sub("", name.lower())) is not None
 
 
 def _is_number_of_json(value: object) -> bool:
@@ -198,7 +211,7 @@ def _text(value: object) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else " " for character in text)
 
 
 def _field(value: object) -> str:

@@ -11,7 +11,7 @@ from gatepost.oauth.operator_clients import Reconciliation, lost_grants, reconci
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, grant_ended
-from gatepost.stores.sql.database import Operations, Transaction, read, write
+from gatepost.stores.sql.database import Operations, Transaction, look_up, read, write
 from gatepost.stores.sql.device_authorizations import DROP_DEVICES_OF_CLIENT
 from gatepost.stores.sql.grant_rows import insert_grant
 from gatepost.stores.sql.limits import take_uses
@@ -87,7 +87,7 @@ class SqlClientStore(Operations):
         await CLIENTS.insert_numbered(transaction, client)
         return 0
 
-    @read
+    @look_up
     async def find_client(self, transaction: Transaction, client_id: str) -> Client | None:
         return await CLIENTS.one(transaction, _FIND, client_id)
 

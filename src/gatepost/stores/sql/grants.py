@@ -94,7 +94,7 @@ class SqlGrantStore(Operations):
     ) -> AuthorizationCode | None:
         return await CODES.one(transaction, _CODE, code_fingerprint, now)
 
-    @read
+    @look_up
     async def find_code_and_client(
         self, transaction: Transaction, code_fingerprint: bytes, *, now: int
     ) -> CodeView | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,10 +15,14 @@ import pytest
 from gatepost.stores.conformance.records import NOW, fp, redeem
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
-from gatepost.stores.sql.database import ELSEWHERE, Operation, Row, Transaction
+from gatepost.stores.sql import database
+from gatepost.stores.sql.database import ELSEWHERE, Operation, Row, StoreCall, Transaction, Value
 from gatepost.stores.sql.sqlite.database import SqliteDatabase
 from gatepost.stores.sql.sqlite.look_ups import PAUSE_SECONDS, SLOW_SECONDS, LookUps
+from gatepost.stores.sql.sqlite.transaction import SqliteTransaction
 from tests.patience import PATIENCE
+
+MODULES = [path.read_text() for path in Path(database.__file__).parent.glob("*.py")]
 
 
 class Clock:
@@ -90,6 +95,43 @@ async def test_a_token_check_sees_what_another_process_has_committed(sqlite_stor
         found = await sqlite_store.grants.find_access_token(fp("access 1"), now=NOW)
         assert found is not None
         assert found.grant_revoked
+
+
+LOOK_UPS: dict[str, Callable[[Store], Awaitable[object]]] = {
+    "SqlGrantStore.find_access_token": lambda store: store.grants.find_access_token(fp("access 1"), now=NOW),
+    "SqlGrantStore.find_code_and_client": lambda store: store.grants.find_code_and_client(fp("code"), now=NOW),
+    "SqlClientStore.find_client": lambda store: store.clients.find_client("client_1"),
+    "SqlApiKeyStore.find_key": lambda store: store.api_keys.find_key(fp("key")),
+    "SqlMcpSessionStore.find_session": lambda store: store.mcp_sessions.find_session(fp("s"), owner="me", now=NOW),
+}
+
+
+async def test_each_look_up_is_one_statement_and_so_one_snapshot(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, statements = list[str](), list[str]()
+    run, execute = LookUps.run, SqliteTransaction._execute
+
+    def noted(self: LookUps, operation: StoreCall[object]) -> object:
+        ran.append(operation.name)
+        return run(self, operation)
+
+    def counted(self: SqliteTransaction, sql: str, parameters: tuple[Value, ...]) -> sqlite3.Cursor:
+        statements.append(sql)
+        return execute(self, sql, parameters)
+
+    await redeem(sqlite_store)
+    monkeypatch.setattr(LookUps, "run", noted)
+    monkeypatch.setattr(SqliteTransaction, "_execute", counted)
+    for look_it_up in LOOK_UPS.values():
+        await look_it_up(sqlite_store)
+
+    assert ran == list(LOOK_UPS)
+    assert len(statements) == len(LOOK_UPS)
+    decorated = [
+        look_up_of for module in MODULES for look_up_of in re.findall(r"@look_up\n    async def (\w+)", module)
+    ]
+    assert sorted(decorated) == sorted(name.partition(".")[2] for name in LOOK_UPS)
 
 
 def test_after_two_slow_look_ups_the_next_ones_go_elsewhere_for_a_while(look_ups: LookUps, clock: Clock) -> None:
