@@ -334,3 +334,18 @@ async def test_an_assertion_is_not_used_up_by_a_push_that_lacks_the_nonce() -> N
         claims = {"iss": "client-1", "sub": "client-1", "aud": ORIGIN, "exp": gatepost.clock[0] + 60, "jti": "one"}
         own: dict[str, Any] = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": sign("ES256", P256, claims)}
         assert (await push_proven(gatepost, Prover(gatepost), **own)).status_code == 201
+
+
+async def test_pages_of_every_origin_may_push_and_read_the_nonce() -> None:
+    """Apps in browsers are clients as well, and no cookie is looked at here."""
+    async with installed(provider=Accounts()) as gatepost:
+        await register(gatepost)
+        origin = {"Origin": "https://app.example"}
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "dpop"}
+        allowed = await gatepost.http.request("OPTIONS", "/oauth/par", headers=origin | asked)
+        assert "dpop" in allowed.headers["access-control-allow-headers"].lower()
+        data, proof = {"client_id": "client-1", **REQUEST}, {"DPoP": Prover(gatepost).proof(PAR_URL)}
+        answer = await gatepost.http.post("/oauth/par", data=data, headers=origin | proof)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "DPoP-Nonce" in answer.headers["access-control-expose-headers"]
+        assert answer.headers["dpop-nonce"]

@@ -274,6 +274,16 @@ async def test_what_still_says_something_is_kept_for_a_while(store: Store) -> No
     assert await find_grant(store, "grant-1") is not None
 
 
+async def test_what_counts_once_is_remembered_for_processes_whose_clock_is_behind(store: Store) -> None:
+    assert await store.assertions.remember_jti("client-1", "a", expires_at=NOW + 60, now=NOW)
+    clock = Clock()
+    clock.now = NOW + 60 + 299
+
+    await purger(store, *purges_of(store, audit_days=90), clock=clock).purge_once()
+
+    assert not await store.assertions.remember_jti("client-1", "a", expires_at=NOW + 60, now=NOW + 59)
+
+
 async def test_the_rounds_of_a_running_server_wait_for_their_time() -> None:
     """The first round is not at the start, which has enough to do."""
     store = memory_store()

@@ -71,7 +71,8 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Kept a while, so that a device that comes back late is told that its code expired, not that it is unknown.
         Purge("logins by device", store.device_authorizations.delete_device_authorizations, kept_for=3600),
         Purge("pushed authorization requests", store.pushed_requests.delete_pushed_requests),
-        Purge("used assertions and proofs", store.assertions.forget_jtis),
+        # Kept a while, so that a process whose clock is behind that of the one which purges takes none once more.
+        Purge("used assertions and proofs", store.assertions.forget_jtis, kept_for=_STEP_SECONDS),
         Purge("access tokens", store.grants.delete_access_tokens),
         # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
         Purge("refresh tokens", store.grants.delete_refresh_tokens, kept_for=7 * _DAY),

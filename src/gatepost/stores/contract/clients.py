@@ -116,7 +116,7 @@ class ClientStore(ClientFinder, Protocol):
         """Delete clients that nobody uses.
 
         Those that registered themselves at `before` or earlier (seconds UTC), have no grant, ended or not, and no
-        authorization request that was open after it. So a client that was used stays for as long as its last grant is
-        kept, also after somebody has logged out: apps come back with the `client_id` they have, and some are stuck with
-        a dead one. What an operator registered or disabled stays.
+        authorization request, in a browser, pushed or of a device, that was open after it. So a client that was used
+        stays for as long as its last grant is kept, also after somebody has logged out: apps come back with the
+        `client_id` they have, and some are stuck with a dead one. What an operator registered or disabled stays.
         """

@@ -60,6 +60,10 @@ _DELETE_ORPHANS: Final = """
               SELECT 1 FROM device_authorizations
               WHERE device_authorizations.client_id = clients.client_id AND device_authorizations.expires_at > $1
           )
+          AND NOT EXISTS (
+              SELECT 1 FROM pushed_requests
+              WHERE pushed_requests.client_id = clients.client_id AND pushed_requests.expires_at > $1
+          )
         ORDER BY created_at LIMIT $2
     )
 """

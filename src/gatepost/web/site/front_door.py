@@ -31,7 +31,8 @@ LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d
 """Browser tools that run on the developer's own machine, such as the MCP Inspector."""
 
 _OPEN_PATHS = re.compile(
-    r"/\.well-known/|/oauth/(?:token|register|revoke|introspect|jwks)$|/openapi\.json$|.+/\.well-known/"
+    r"/\.well-known/|/oauth/(?:token|par|device_authorization|register|revoke|introspect|jwks)$|/openapi\.json$"
+    r"|.+/\.well-known/"
 )
 """Read by clients in browsers from anywhere. No cookie is looked at here, so any origin may read the answers."""
 

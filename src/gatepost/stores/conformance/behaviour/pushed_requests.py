@@ -79,3 +79,11 @@ async def test_what_a_client_says_of_pushing_is_kept(store: Store) -> None:
     assert await store.clients.find_client("client-1") == client(requires_pushed_requests=True)
     await store.clients.update_client(client())
     assert await store.clients.find_client("client-1") == client()
+
+
+async def test_a_client_whose_pushed_request_waits_is_no_unused_one(store: Store) -> None:
+    await store.clients.register_client(client())
+    await store.pushed_requests.push_request(pushed())
+
+    assert await store.clients.delete_orphans(before=NOW + 89, limit=9) == 0
+    assert await store.clients.delete_orphans(before=NOW + 90, limit=9) == 1
