@@ -161,6 +161,7 @@ async def test_a_reference_twice_or_without_a_client_gets_a_page_and_is_not_spen
         ({"resource": "https://other.example/mcp"}, 400, "invalid_target"),
         ({"client_id": "nobody"}, 401, "invalid_client"),
         ({"client_secret": "guess"}, 401, "invalid_client"),
+        ({"made_up": "x" * 16_384}, 413, "invalid_request"),
     ],
 )
 async def test_what_the_authorization_endpoint_would_refuse_cannot_be_pushed(

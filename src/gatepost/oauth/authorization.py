@@ -28,6 +28,9 @@ from gatepost.oauth.scopes import parse_scope, select_scopes
 
 RESPONSE_TYPES_SUPPORTED = ("code",)
 RESPONSE_MODES_SUPPORTED = ("query",)
+MAX_QUERY = 16 * 1024
+"""Bytes of a request, in an address or pushed. Clients put whole URLs and signed objects into `state`; this leaves room
+for several."""
 MAX_STATE = 4096
 """Bytes of `state` as it stands in a URL. It goes back in a `Location`, and proxies cut headers off at 8 KiB."""
 

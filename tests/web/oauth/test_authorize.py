@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx2
 import pytest
 
+from gatepost.oauth.authorization import MAX_QUERY
 from gatepost.oauth.policy import AuthorizationServer, Lifetimes
 from gatepost.oauth.records import AuthorizationTransaction, Client
 from gatepost.resource.resources import ProtectedResource
@@ -14,7 +15,7 @@ from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
 from gatepost.tokens.opaque import fingerprint
-from gatepost.web.oauth.authorize import MAX_QUERY, AuthorizeEndpoint
+from gatepost.web.oauth.authorize import AuthorizeEndpoint
 from gatepost.web.pages.browser_session import BrowserSessions
 from gatepost.web.pages.decision import Decision
 from gatepost.web.pages.linking import Linking

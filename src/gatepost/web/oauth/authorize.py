@@ -12,6 +12,7 @@ from starlette.responses import Response
 from gatepost.identity.provider import LoginRefused
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.authorization import (
+    MAX_QUERY,
     AuthorizationRequest,
     begin_transaction,
     check_request,
@@ -41,9 +42,6 @@ from gatepost.web.site.errors import RETRY_AFTER, log_refusal
 from gatepost.web.site.limits import PAGE_LIMIT
 from gatepost.web.site.routing import Route
 from gatepost.wording.phrase import Phrase
-
-MAX_QUERY = 16 * 1024
-"""Bytes. Clients put whole URLs and signed objects into `state`; this leaves room for several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gatepost.late_dataclass import dataclass
-from gatepost.oauth.authorization import requested_scopes
+from gatepost.oauth.authorization import MAX_QUERY, requested_scopes
 from gatepost.oauth.errors import InvalidTarget
 from gatepost.oauth.pushed_requests import check_pushed, pushed_request
 from gatepost.oauth.reasons import Reason
@@ -19,6 +19,7 @@ from gatepost.web.oauth.client_form import ClientForms
 from gatepost.web.oauth.token_proofs import TokenProofs
 from gatepost.web.site import api_description as api
 from gatepost.web.site.limits import PUSHED_REQUEST_LIMIT
+from gatepost.web.site.request_body import BodyTooLarge
 from gatepost.web.site.responses import json_response
 from gatepost.web.site.routing import Route
 
@@ -59,6 +60,9 @@ class PushedRequestEndpoint:
         request_uri, kept = pushed_request(
             asked, now=self.now(), lifetime=self.lifetime, random_bytes=self.random_bytes
         )
+        if len(kept.query) > MAX_QUERY:
+            # As in an address, and with the status that section 2.3 has for it: strangers fill the store with these.
+            raise BodyTooLarge(MAX_QUERY)
         await self.pushed.push_request(kept)
         return json_response({"request_uri": request_uri, "expires_in": self.lifetime}, 201)
 
@@ -94,5 +98,6 @@ _PUSH = api.Operation(
             ),
         ),
         **api.CLIENT_FORM_REFUSALS,
+        413: api.refusal("The request is larger than 16 KiB."),
     },
 )
