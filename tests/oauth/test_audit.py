@@ -59,6 +59,11 @@ def test_the_refusals_that_hint_at_an_attack_are_events() -> None:
             Reason.CODE_ATTEMPTS_EXHAUSTED,
         },
         AuditEvent.DEVICE_LOGIN: {Reason.DEVICE_CODE_REPLAYED, Reason.DEVICE_CODE_OF_ANOTHER_CLIENT},
+        AuditEvent.TOKEN_EXCHANGE: {
+            Reason.SUBJECT_TOKEN_OF_ANOTHER_RESOURCE,
+            Reason.ACTOR_TOKEN_INVALID,
+            Reason.EXCHANGE_TARGET_NOT_ALLOWED,
+        },
         AuditEvent.REFRESH: {
             Reason.REFRESH_TOKEN_REUSED,
             Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -101,8 +102,9 @@ def test_a_signed_access_token_is_given_where_it_fits_a_header(length: int, *, i
         issued_at: int,
         expires_at: int,
         dpop_jkt: str | None = None,
+        actors: Sequence[str] = (),
     ) -> str:
-        assert dpop_jkt is None
+        assert (dpop_jkt, actors) == (None, ())
         said.append((grant, scopes, token_id, issued_at, expires_at))
         return "s" * length
 
@@ -192,4 +194,6 @@ def test_the_answer_says_that_there_is_no_refresh_token_and_no_scope_by_what_it_
 
 
 def test_printed_tokens_show_no_secret() -> None:
-    assert repr(Tokens("access", "refresh", 4700, ("a",))) == "Tokens(expires_at=4700, scopes=('a',), is_bound=False)"
+    assert repr(Tokens("access", "refresh", 4700, ("a",))) == (
+        "Tokens(expires_at=4700, scopes=('a',), is_bound=False, issued_type=None)"
+    )

@@ -47,6 +47,8 @@ def test_the_words_in_a_store_keep_their_meaning() -> None:
                 "disabled_at": None,
                 "refresh_reuse": None,
                 "requires_pushed_requests": False,
+                "exchange_from": (),
+                "exchange_to": (),
             },
         ),
         (

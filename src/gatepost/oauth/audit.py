@@ -28,6 +28,7 @@ class AuditEvent(StrEnum):
     WORKLOAD_GRANT = "workload_grant"
     GRANT_ASSERTION = "grant_assertion"
     DEVICE_LOGIN = "device_login"
+    TOKEN_EXCHANGE = "token_exchange"
     CLIENT_AUTHENTICATION = "client_authentication"
     PROOF_OF_POSSESSION = "proof_of_possession"
     REVOCATION = "revocation"
@@ -104,7 +105,7 @@ class AuditRecord:
     """From where, or `terminal` for the command line."""
     grant_id: str | None = None
     actor: str | None = None
-    """The subject of the administrator who did it to somebody else; None where nobody else did."""
+    """The subject of who did it to or for somebody else, an administrator or an actor; None where nobody else did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,9 @@ REFUSALS: Final = {
     Reason.CODE_ATTEMPTS_EXHAUSTED: AuditEvent.CODE_REDEMPTION,
     Reason.DEVICE_CODE_REPLAYED: AuditEvent.DEVICE_LOGIN,
     Reason.DEVICE_CODE_OF_ANOTHER_CLIENT: AuditEvent.DEVICE_LOGIN,
+    Reason.SUBJECT_TOKEN_OF_ANOTHER_RESOURCE: AuditEvent.TOKEN_EXCHANGE,
+    Reason.ACTOR_TOKEN_INVALID: AuditEvent.TOKEN_EXCHANGE,
+    Reason.EXCHANGE_TARGET_NOT_ALLOWED: AuditEvent.TOKEN_EXCHANGE,
     Reason.REFRESH_TOKEN_REUSED: AuditEvent.REFRESH,
     Reason.REFRESH_TOKEN_OF_ANOTHER_CLIENT: AuditEvent.REFRESH,
     Reason.GRANT_REVOKED: AuditEvent.REFRESH,

@@ -23,8 +23,8 @@ def check_proof_given(client: Client, *, is_given: bool, is_required: bool) -> N
     )
 
 
-def check_key(bound_to: str, proven: str | None) -> None:
-    """Refuse a refresh token that is bound to another key than the one that the request proves to hold.
+def check_key(bound_to: str, proven: str | None, *, of: str = "The refresh token") -> None:
+    """Refuse a token that is bound to another key than the one that the request proves to hold; `of` is its name.
 
     Raises:
         InvalidDpopProof: the request proves nothing. The token stays what it is.
@@ -32,10 +32,10 @@ def check_key(bound_to: str, proven: str | None) -> None:
     """
     if proven is None:
         raise InvalidDpopProof(
-            Reason.DPOP_PROOF_MISSING, "The refresh token is bound to a key; send a DPoP proof that is signed with it."
+            Reason.DPOP_PROOF_MISSING, f"{of} is bound to a key; send a DPoP proof that is signed with it."
         )
     if proven != bound_to:
-        raise key_wrong("The refresh token is bound to another key than the DPoP proof's; authorize again.")
+        raise key_wrong(f"{of} is bound to another key than the DPoP proof's; authorize again.")
 
 
 def key_wrong(description: str) -> InvalidGrant:

@@ -8,12 +8,13 @@ asks about a refresh token: a resource server must never take one for an access 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gatepost.oauth import client_authentication
 from gatepost.oauth.errors import InvalidClient
 from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client
+from gatepost.oauth.token_exchange import act_claim
 
 INACTIVE: dict[str, object] = {"active": False}
 """The whole answer about a token that does not count, or is none of the caller's business (section 2.2)."""
@@ -51,8 +52,13 @@ def active_token(
     scopes: Collection[str],
     expires_at: int,
     dpop_jkt: str | None = None,
+    actors: Sequence[str] = (),
 ) -> dict[str, object]:
-    """Return what is said about an access token that counts (section 2.2), and its key (RFC 9449 section 6.2)."""
+    """Return what is said about an access token that counts (section 2.2), and its key (RFC 9449 section 6.2).
+
+    `actors` are the subjects of those who act with it, the current one first (RFC 8693 section 4.1).
+    """
+    acting: dict[str, object] = {"act": act_claim(actors)} if actors else {}
     bound: dict[str, object] = {} if dpop_jkt is None else {"cnf": {"jkt": dpop_jkt}}
     return {
         "active": True,
@@ -64,4 +70,5 @@ def active_token(
         "aud": resource,
         "iss": issuer,
         **bound,
+        **acting,
     }

@@ -7,12 +7,14 @@ both, so only a client that says it cannot refresh goes without.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field, replace
 from typing import Protocol
 
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.policy import Lifetimes
 from gatepost.oauth.records import AccessToken, AuthorizationCode, Client, Grant, IssuedTokens, RefreshToken
+from gatepost.oauth.token_exchange import act_claim
 from gatepost.tokens.opaque import RandomBytes, SecretKind, identifier, mint, token_fingerprint
 
 LONGEST_SIGNED_TOKEN = 2048
@@ -33,8 +35,12 @@ class SignAccessToken(Protocol):
         issued_at: int,
         expires_at: int,
         dpop_jkt: str | None = None,
+        actors: Sequence[str] = (),
     ) -> str:
-        """Return the token; times are seconds UTC, and `dpop_jkt` is the thumbprint of the key that it is bound to."""
+        """Return the token; times are seconds UTC, and `dpop_jkt` is the thumbprint of the key that it is bound to.
+
+        `actors` are the subjects of those who act with it for its own, the current one first (RFC 8693 section 4.1).
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Tokens:
     """The scopes of the access token."""
     is_bound: bool = False
     """Whether the access token is bound to a key (RFC 9449 section 5)."""
+    issued_type: str | None = None
+    """What the answer to a token exchange says that the access token is (RFC 8693 section 2.2.1); None elsewhere."""
 
     def answer(self, *, now: int) -> dict[str, str | int]:
         """Return the members of the JSON answer (RFC 6749 section 5.1).
@@ -62,6 +70,8 @@ class Tokens:
         }
         if self.refresh_token is not None:
             members["refresh_token"] = self.refresh_token
+        if self.issued_type is not None:
+            members["issued_token_type"] = self.issued_type
         return members | {"scope": " ".join(self.scopes)}
 
 
@@ -95,19 +105,29 @@ def mint_tokens(
     sign: SignAccessToken | None = None,
     dpop_jkt: str | None = None,
     refresh_jkt: str | None = None,
+    actors: Sequence[str] = (),
 ) -> tuple[Tokens, IssuedTokens]:
     """Return new tokens of a grant, and the rows under which the store knows them.
 
     Neither token outlives the grant. The access token has `scopes`, the grant's or fewer; the refresh token keeps the
     grant's (RFC 6749 section 6). `sign` makes an access token that others can verify, None an opaque one. The store
     keeps a row of either, so that both are revoked alike, and a stolen signing key makes no token that counts here.
-    `dpop_jkt` and `refresh_jkt` are the thumbprints of the keys that the two are bound to; None binds to none.
+    `dpop_jkt` and `refresh_jkt` are the thumbprints of the keys that the two are bound to; None binds to none. `actors`
+    act with the access token (RFC 8693 section 4.1).
     """
     expires_at = min(now + lifetimes.access_token, grant.expires_at)
     access_token = mint(SecretKind.ACCESS_TOKEN, random_bytes)
     if sign is not None:
         token_id = identifier("", random_bytes)
-        signed = sign(grant, scopes=scopes, token_id=token_id, issued_at=now, expires_at=expires_at, dpop_jkt=dpop_jkt)
+        signed = sign(
+            grant,
+            scopes=scopes,
+            token_id=token_id,
+            issued_at=now,
+            expires_at=expires_at,
+            dpop_jkt=dpop_jkt,
+            actors=actors,
+        )
         # With hundreds of scopes it would not fit a header; then an opaque one is of more use.
         access_token = signed if len(signed) <= LONGEST_SIGNED_TOKEN else access_token
     access = AccessToken(
@@ -179,13 +199,15 @@ def access_token_claims(
     issued_at: int,
     expires_at: int,
     dpop_jkt: str | None = None,
+    actors: Sequence[str] = (),
 ) -> dict[str, object]:
     """Return the claims of a signed access token, which says itself what it allows (RFC 9068 section 2.2).
 
     `grant_id` is ours: what was allowed once, and is revoked as one. `cnf` says to which key the token is bound, if it
-    is (RFC 9449 section 6.1).
+    is (RFC 9449 section 6.1), and `act` who acts with it, if somebody does (RFC 8693 section 4.1).
     """
     bound: dict[str, object] = {} if dpop_jkt is None else {"cnf": {"jkt": dpop_jkt}}
+    acting: dict[str, object] = {"act": act_claim(actors)} if actors else {}
     return {
         "iss": issuer,
         "sub": grant.subject,
@@ -197,4 +219,5 @@ def access_token_claims(
         "exp": expires_at,
         "grant_id": grant.grant_id,
         **bound,
+        **acting,
     }

@@ -19,6 +19,7 @@ from gatepost.oauth.reasons import Reason
 from gatepost.oauth.records import Client, ClientMetadata, ClientOrigin, Grant
 from gatepost.oauth.registration import DEFAULT_GRANT_TYPES, read_metadata
 from gatepost.oauth.scopes import parse_scope
+from gatepost.oauth.token_exchange import TOKEN_EXCHANGE
 
 CLIENT_CREDENTIALS = "client_credentials"
 _GRANT_TYPES = (*DEFAULT_GRANT_TYPES, DEVICE_CODE)
@@ -32,6 +33,7 @@ def preregistration(
     redirect_uris: Sequence[str],
     is_machine: bool,
     is_device: bool = False,
+    exchanges: bool = False,
     auth_method: str | None,
     jwks: object,
     jwks_uri: str | None,
@@ -45,7 +47,7 @@ def preregistration(
     """
     if auth_method is None and (jwks is not None or jwks_uri is not None):
         auth_method = "private_key_jwt"
-    elif auth_method is None and (is_machine or is_enterprise_managed):
+    elif auth_method is None and (is_machine or is_enterprise_managed or exchanges):
         auth_method = "client_secret_basic"
     return {
         "client_name": name,
@@ -70,12 +72,13 @@ def grant_types_of(*, is_device: bool, redirects: bool) -> list[str]:
 
 
 def read_preregistration(
-    document: Mapping[str, object], *, is_machine: bool, is_enterprise_managed: bool = False
+    document: Mapping[str, object], *, is_machine: bool, is_enterprise_managed: bool = False, exchanges: bool = False
 ) -> ClientMetadata:
     """Return what an operator's registration, metadata as in RFC 7591, comes to. Its scopes are taken as they are.
 
-    A machine may ask for tokens for itself, and one that is enterprise-managed for those whom an identity provider
-    names; without redirect URIs and logins by device they can do nothing else.
+    A machine may ask for tokens for itself, one that is enterprise-managed for those whom an identity provider names,
+    and one that exchanges for those whose tokens it is sent; without redirect URIs and logins by device they can do
+    nothing else.
 
     Raises:
         InvalidRedirectUri: a redirect URI is missing or cannot be registered.
@@ -85,7 +88,8 @@ def read_preregistration(
     known_scopes = parse_scope(scope) if isinstance(scope, str) else ()
     asked = document.get("grant_types")
     is_of_people = bool(document.get("redirect_uris")) or (isinstance(asked, list) and DEVICE_CODE in asked)
-    own = (*((CLIENT_CREDENTIALS,) if is_machine else ()), *((JWT_BEARER,) if is_enterprise_managed else ()))
+    asked_for = {CLIENT_CREDENTIALS: is_machine, JWT_BEARER: is_enterprise_managed, TOKEN_EXCHANGE: exchanges}
+    own = tuple(grant_type for grant_type, is_asked in asked_for.items() if is_asked)
     if not own:
         return read_metadata(document, known_scopes=known_scopes, grant_types=_GRANT_TYPES)
     checked = document if is_of_people else {**document, "redirect_uris": [_NO_REDIRECT]}

@@ -85,6 +85,8 @@ class AuthorizationServer:
     """Whether authorization requests count only if they were pushed (RFC 9126)."""
     devices: Devices = Devices.NONE
     """Which clients may log people in by a code that a device shows."""
+    exchanges_tokens: bool = False
+    """Whether clients that the operator lists may exchange tokens (RFC 8693)."""
 
     def skips_consent(self, *, to_loopback: bool) -> bool:
         """Say whether a request that no site sent is approved without asking.

@@ -90,6 +90,13 @@ class Reason(StrEnum):
     DEVICE_PENDING = "device_pending"
     DEVICE_POLLED_TOO_SOON = "device_polled_too_soon"
     USER_CODE_UNKNOWN = "user_code_unknown"
+    # token exchange
+    TOKEN_TYPE_UNSUPPORTED = "token_type_unsupported"
+    SUBJECT_TOKEN_INVALID = "subject_token_invalid"
+    SUBJECT_TOKEN_OF_ANOTHER_RESOURCE = "subject_token_of_another_resource"
+    ACTOR_TOKEN_INVALID = "actor_token_invalid"
+    ACTORS_TOO_MANY = "actors_too_many"
+    EXCHANGE_TARGET_NOT_ALLOWED = "exchange_target_not_allowed"
     # refresh
     REFRESH_TOKEN_UNKNOWN = "refresh_token_unknown"
     REFRESH_TOKEN_EXPIRED = "refresh_token_expired"

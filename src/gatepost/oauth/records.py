@@ -72,6 +72,10 @@ class Client(ClientMetadata):
     """The operator's `Lifetimes.refresh_reuse` for this client alone; None where the server's holds."""
     requires_pushed_requests: bool = False
     """Whether its authorization requests count only if they were pushed (RFC 9126 section 6)."""
+    exchange_from: tuple[str, ...] = ()
+    """The paths of the endpoints of which it may exchange tokens (RFC 8693): those that it is sent."""
+    exchange_to: tuple[str, ...] = ()
+    """The paths of the endpoints for which it may get others for them."""
 
 
 class TransactionState(StrEnum):

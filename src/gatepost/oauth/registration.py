@@ -125,6 +125,8 @@ def new_client(
     registration_token_fingerprint: bytes | None = None,
     refresh_reuse: int | None = None,
     requires_pushed_requests: bool = False,
+    exchange_from: tuple[str, ...] = (),
+    exchange_to: tuple[str, ...] = (),
 ) -> Client:
     """Return the record of a new client.
 
@@ -140,6 +142,8 @@ def new_client(
         registration_token_fingerprint=registration_token_fingerprint,
         refresh_reuse=refresh_reuse,
         requires_pushed_requests=requires_pushed_requests,
+        exchange_from=exchange_from,
+        exchange_to=exchange_to,
     )
 
 
