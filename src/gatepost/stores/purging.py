@@ -74,6 +74,7 @@ def purges_of(store: Store, *, audit_days: int) -> tuple[Purge, ...]:
         # Kept a while, so that a process whose clock is behind that of the one which purges takes none once more.
         Purge("used assertions and proofs", store.assertions.forget_jtis, kept_for=_STEP_SECONDS),
         Purge("access tokens", store.grants.delete_access_tokens),
+        Purge("exchanged tokens", store.exchanges.delete_exchanged_tokens),
         # Kept a while, so that a client that comes back late is told that its token expired, not that it is unknown.
         Purge("refresh tokens", store.grants.delete_refresh_tokens, kept_for=7 * _DAY),
         # Kept a while, so that an operator can see what was revoked, when and why, and as long as a refresh token could

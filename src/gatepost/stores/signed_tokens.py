@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from gatepost.late_dataclass import dataclass
@@ -47,6 +48,7 @@ class SignedTokens:
             issued_at: int,
             expires_at: int,
             dpop_jkt: str | None = None,
+            actors: Sequence[str] = (),
         ) -> str:
             claims = access_token_claims(
                 grant,
@@ -56,6 +58,7 @@ class SignedTokens:
                 issued_at=issued_at,
                 expires_at=expires_at,
                 dpop_jkt=dpop_jkt,
+                actors=actors,
             )
             return signing.sign(claims, key, typ=SIGNED_TOKEN_TYPE)
 

@@ -8,6 +8,7 @@ from typing import Final
 from gatepost.oauth.consent import Consent
 from gatepost.oauth.limits import Rate, Use
 from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.behaviour.exchanges import exchanged
 from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
 from gatepost.stores.conformance.records import (
@@ -63,6 +64,8 @@ async def fill(store: Store, ring: KeyRing = RING) -> None:
         fp("refresh 1"), tokens("2", "grant-1"), b"sealed", now=NOW, window=WINDOW
     )
     assert rotated.outcome is RotateOutcome.ROTATED
+    given = exchanged(client_id="client-1")
+    assert await store.exchanges.give_exchanged_token(given, subject_fingerprint=fp("access 1"), now=NOW)
     await redeem(store, "revoked")
     await store.grants.revoke_grant("grant-revoked", reason="asked", now=NOW)
     await approve(store, "waiting")

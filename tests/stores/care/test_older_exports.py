@@ -42,6 +42,7 @@ async def export_of_version_8(url: str) -> bytes:
         "served_endpoints",
         "device_authorizations",
         "pushed_requests",
+        "exchanged_tokens",
         "task_runners",
         "tasks",
         "task_values",

@@ -19,6 +19,7 @@ from gatepost.identity.account_links import AccountLinkOffers
 from gatepost.identity.local_accounts import new_user
 from gatepost.oauth.device_authorization import DEVICE_CODE
 from gatepost.oauth.refresh import open_successor
+from gatepost.oauth.token_exchange import ACCESS_TOKEN_TYPE, TOKEN_EXCHANGE
 from gatepost.stores.conformance.behaviour.upstream_tokens import come_there, kept
 from gatepost.stores.contract.api_keys import KeyAddition, new_api_key
 from gatepost.stores.contract.errors import StoreMisconfigured
@@ -31,6 +32,7 @@ from gatepost.tokens.opaque import SecretKind, fingerprint
 from gatepost.tokens.sealing import KeyRing, SealBroken, unseal
 from gatepost.tokens.signing import generate_signing_key
 from gatepost.web.pages import login_completion
+from tests.attacks.exchange_world import exchanger
 from tests.attacks.installed import CHALLENGE, ORIGIN, Installed, installed
 from tests.attacks.login_world import KEY
 from tests.identity.one_time_app import App
@@ -40,6 +42,7 @@ from tests.web.pages.pages_world import PASSWORD
 from tests.web.pages.second_step_world import PAGE, cheap_hashing, codes_on, key_on, send, type_password
 
 MINTED = re.compile(r"gp_[a-z]{2}_[A-Za-z0-9_-]{43}")
+EXCHANGER_SECRET = "gp_cs_" + "Ex7" * 14 + "x"
 SEALED_COLUMNS = {
     ("pending_logins", "sealed_data"),
     ("refresh_tokens", "sealed_successor"),
@@ -95,6 +98,7 @@ async def lived(place: str) -> AsyncIterator[Lived]:
         store=store,
         target=a_server(),
         OAUTH_DEVICE_LOGIN="everybody",
+        OAUTH_TOKEN_EXCHANGE="true",
         MCP_PUBLIC_URL=ORIGIN,
         MCP_SEALING_KEYS=KEY,
         MCP_STORAGE_URL=never,
@@ -171,6 +175,7 @@ async def live(lived: Lived, name: str) -> None:
     assert (await person.refresh()).status_code == 200
     await person.call_in_session(token, "read")
     await begin_a_task(person.http, token)
+    await exchange(lived, person.http, token)
     # On plain http a browser that was sent to an app is logged out.
     logged_in = await person.submit(await person.arrive(), username=name, password=PASSWORD)
     consent = await person.http.get(logged_in.headers["location"])
@@ -208,6 +213,22 @@ async def begin_a_task(http: httpx2.AsyncClient, token: str) -> None:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     answer = await http.post("/mcp", json=message, headers=headers)
     assert answer.json()["result"]["resultType"] == "task"
+
+
+async def exchange(lived: Lived, http: httpx2.AsyncClient, token: str) -> None:
+    """Have a server exchange the token that it was sent."""
+    front = exchanger(exchange_to=("/mcp",), secret_fingerprint=fingerprint(EXCHANGER_SECRET))
+    if await lived.store.clients.find_client(front.client_id) is None:
+        await lived.store.clients.register_client(front)
+        lived.add("gp_cs_", EXCHANGER_SECRET)
+    form = {
+        "grant_type": TOKEN_EXCHANGE,
+        "client_id": front.client_id,
+        "client_secret": EXCHANGER_SECRET,
+        "subject_token": token,
+        "subject_token_type": ACCESS_TOKEN_TYPE,
+    }
+    assert (await http.post("/oauth/token", data=form)).status_code == 200
 
 
 async def push_and_begin_by_device(http: httpx2.AsyncClient, app: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from gatepost.oauth.limits import Rate, Use
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.conformance.behaviour.account_links import link
 from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.behaviour.exchanges import exchanged
 from gatepost.stores.conformance.behaviour.keys import signing_key
 from gatepost.stores.conformance.behaviour.linked_logins import ADA, OCTOCAT, login
 from gatepost.stores.conformance.behaviour.logins import LOGIN
@@ -76,6 +77,8 @@ async def fill(store: Store) -> None:
     await redeem(store)
     await store.grants.rotate_refresh_token(fp("refresh 1"), tokens("2"), b"sealed 2", now=NOW, window=WINDOW)
     await redeem(store, "other", created_at=NOW + 1)
+    given = exchanged(client_id="client-2")
+    await store.exchanges.give_exchanged_token(given, subject_fingerprint=fp("access 1"), now=NOW)
     await remember_consent(store, CONSENT)
     await store.approvals.give_grant(grant("grant-given", created_at=NOW + 2), tokens("given", "grant-given"))
     await store.upstream_tokens.keep_tokens(TOKENS, replaces=None)
@@ -147,6 +150,9 @@ async def _access(store: Store) -> dict[str, Any]:
         "codes": [await store.grants.find_code(fp(f"code-{name}"), now=NOW) for name in names],
         "grants": await store.approvals.list_grants(live_at=None, subject=None, client_id=None, limit=99),
         "access tokens": [await store.grants.find_access_token(fp(f"access {name}"), now=NOW) for name in names],
+        "exchanged tokens": [
+            await store.exchanges.find_exchanged_token(fp(f"exchanged {name}")) for name in ("1", "new")
+        ],
         "refresh tokens": [await store.grants.find_refresh(fp(f"refresh {name}")) for name in names],
         "consent": await store.consents.find_consent(
             CONSENT.subject,

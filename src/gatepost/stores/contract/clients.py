@@ -70,6 +70,8 @@ class ClientStore(ClientFinder, Protocol):
     async def disable_client(self, client_id: str, *, now: int, placeholder: Client | None = None) -> bool:
         """Disable a client, revoke its grants, drop its open authorization requests with their codes, forget consents.
 
+        Tokens that it was given for others (RFC 8693) end, too.
+
         `placeholder` is kept, disabled, when the store has no such client: one that is known by a document. Without it
         the answer is False then. Disabling twice keeps the first time.
 
@@ -95,8 +97,9 @@ class ClientStore(ClientFinder, Protocol):
 
         All of it or nothing: nothing if an id of `wanted` belongs to a client of another origin (`taken`). One that is
         not wanted any more is removed as by `remove_client`. One that changed keeps its `created_at`, is enabled, loses
-        its open authorization requests with their codes, which were judged by what it was, and those grants and
-        consents that it could not get any more (`oauth.settings_clients`). Doing it twice is doing it once.
+        its open authorization requests with their codes and the tokens that it was given for others, which were judged
+        by what it was, and those grants and consents that it could not get any more (`oauth.operator_clients`). Doing
+        it twice is doing it once.
 
         Repeated: nothing is done, which the answer says.
 

@@ -131,6 +131,8 @@ class LiveAccessToken:
     """The person for rules; None where none is behind the token."""
     dpop_jkt: str | None = None
     """The thumbprint of the key that the token is bound to; None for a bearer token."""
+    actors: tuple[str, ...] = ()
+    """The subjects of those who act with it, the current one first (RFC 8693 section 4.1)."""
 
 
 class GrantStore(Protocol):
@@ -194,7 +196,11 @@ class GrantStore(Protocol):
         """
 
     async def find_access_token(self, token_fingerprint: bytes, *, now: int) -> LiveAccessToken | None:
-        """Return what a token check needs, or None if the token is unknown or expired."""
+        """Return what a token check needs, or None if the token is unknown or expired.
+
+        One that was given for another (RFC 8693) has its own client, resource and end; it counts as revoked where its
+        grant is, and where its client is gone or disabled.
+        """
 
     async def list_revoked(self, grant_ids: Collection[str]) -> set[str]:
         """Return which of these grants were revoked."""

@@ -18,6 +18,7 @@ from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.consents import ConsentStore
 from gatepost.stores.contract.device_authorizations import DeviceAuthorizationStore
 from gatepost.stores.contract.endpoints import EndpointStore
+from gatepost.stores.contract.exchanges import ExchangeStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.stores.contract.keys import KeyStore
 from gatepost.stores.contract.leases import LeaseStore
@@ -78,6 +79,7 @@ class Store:
     pushed_requests: PushedRequestStore
     consents: ConsentStore
     grants: GrantStore
+    exchanges: ExchangeStore
     approvals: ApprovalStore
     administration: AdministrationStore
     upstream_tokens: UpstreamTokenStore

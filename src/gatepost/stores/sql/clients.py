@@ -13,6 +13,7 @@ from gatepost.oauth.records import Client, Grant, IssuedTokens
 from gatepost.stores.contract.wakeups import ACCESS_TAKEN, grant_ended
 from gatepost.stores.sql.database import Operations, Transaction, look_up, read, write
 from gatepost.stores.sql.device_authorizations import DROP_DEVICES_OF_CLIENT
+from gatepost.stores.sql.exchanges import DROP_EXCHANGED_TOKENS_OF_CLIENT
 from gatepost.stores.sql.grant_rows import insert_grant
 from gatepost.stores.sql.limits import take_uses
 from gatepost.stores.sql.pushed_requests import DROP_PUSHED_REQUESTS_OF_CLIENT
@@ -185,6 +186,8 @@ async def _take_back(transaction: Transaction, client: Client, *, now: int) -> N
     await transaction.run(_DROP_REQUESTS, client.client_id)
     await transaction.run(DROP_DEVICES_OF_CLIENT, client.client_id)
     await transaction.run(DROP_PUSHED_REQUESTS_OF_CLIENT, client.client_id)
+    if await transaction.run(DROP_EXCHANGED_TOKENS_OF_CLIENT, client.client_id):
+        await transaction.notify(ACCESS_TAKEN)
     if not serves_people(client):
         await transaction.run(_FORGET_CONSENTS, client.client_id)
     live = "SELECT * FROM grants WHERE client_id = $1 AND revoked_at IS NULL"
@@ -198,5 +201,6 @@ async def _shut_out(transaction: Transaction, client_id: str, *, reason: Reason,
     await transaction.run(DROP_DEVICES_OF_CLIENT, client_id)
     await transaction.run(DROP_PUSHED_REQUESTS_OF_CLIENT, client_id)
     await transaction.run(_FORGET_CONSENTS, client_id)
-    if await transaction.run(_REVOKE_GRANTS, client_id, now, reason.value):
+    exchanged = await transaction.run(DROP_EXCHANGED_TOKENS_OF_CLIENT, client_id)
+    if await transaction.run(_REVOKE_GRANTS, client_id, now, reason.value) or exchanged:
         await transaction.notify(ACCESS_TAKEN)

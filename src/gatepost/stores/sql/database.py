@@ -89,7 +89,9 @@ class Database(Protocol):
         """Run an operation that writes nothing, on one snapshot that holds every write acknowledged before the call."""
 
     def look_up(self, operation: Operation[T]) -> T | Elsewhere:
-        """Run an operation that is one statement and finds a few rows by key, here and now; otherwise as `read`.
+        """Run an operation that finds a few rows by key, here and now; otherwise as `read`.
+
+        It is one statement, or several that need no common snapshot.
 
         `ELSEWHERE` where its caller would have to wait for it, or nothing can be read here.
         """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterable
+from typing import Any, Final
 
 from gatepost.oauth.policy import ALWAYS_THEFT, StaleTokens
 from gatepost.oauth.records import AuthorizationCode, Grant, IssuedTokens
@@ -56,6 +56,22 @@ _LIVE_ACCESS_TOKEN: Final = """
     WHERE access_tokens.token_fingerprint = $1 AND access_tokens.expires_at > $2 AND grants.expires_at > $2
 """
 
+# Asked after the other has found nothing, so a token that nothing was exchanged for costs what it did.
+_LIVE_EXCHANGED_TOKEN: Final = """
+    SELECT
+        exchanged_tokens.scopes, exchanged_tokens.dpop_jkt, exchanged_tokens.expires_at, grants.expires_at,
+        grants.grant_id, grants.subject, exchanged_tokens.client_id, exchanged_tokens.resource,
+        CASE WHEN clients.client_id IS NULL OR clients.disabled_at IS NOT NULL THEN 0 ELSE grants.revoked_at END,
+        clients.client_name, users.disabled_at,
+        users.issuer, users.external_subject, users.username, users.display_name, users.profile, users.roles,
+        users.profile_issuer, users.profile_subject, exchanged_tokens.actors
+    FROM exchanged_tokens
+    JOIN grants ON grants.grant_id = exchanged_tokens.grant_id
+    LEFT JOIN clients ON clients.client_id = exchanged_tokens.client_id
+    LEFT JOIN users ON users.subject = grants.subject
+    WHERE exchanged_tokens.token_fingerprint = $1 AND exchanged_tokens.expires_at > $2 AND grants.expires_at > $2
+"""
+
 _CODE_PART: Final = CODES.joined()
 _CLIENT_PART: Final = CLIENTS.joined(at=_CODE_PART.part.stop, is_kept=True)
 _CODE_AND_CLIENT: Final = f"""
@@ -80,7 +96,7 @@ _DELETE_TOKENS_OF_GRANTS: Final = tuple(
         SELECT token_fingerprint FROM {table} WHERE grant_id IN ({_THESE_GRANTS}) LIMIT ${_GRANTS_AT_ONCE + 1}
     )
     """  # noqa: S608 - our own names
-    for table in ("access_tokens", "refresh_tokens")
+    for table in ("access_tokens", "refresh_tokens", "exchanged_tokens")
 )
 _DELETE_GRANTS: Final = f"DELETE FROM grants WHERE grant_id IN ({_THESE_GRANTS})"  # noqa: S608 - likewise
 
@@ -153,9 +169,14 @@ class SqlGrantStore(Operations):
     async def find_access_token(
         self, transaction: Transaction, token_fingerprint: bytes, *, now: int
     ) -> LiveAccessToken | None:
-        row = await transaction.one(_LIVE_ACCESS_TOKEN, token_fingerprint, now)
+        row: Iterable[Any] | None = await transaction.one(_LIVE_ACCESS_TOKEN, token_fingerprint, now)
+        actors: tuple[str, ...] = ()
         if row is None:
-            return None
+            row = await transaction.one(_LIVE_EXCHANGED_TOKEN, token_fingerprint, now)
+            if row is None:
+                return None
+            *row, acting = row
+            actors = tuple(acting.split())
         # In their order: by name, a driver goes through the columns for each.
         scopes, dpop_jkt, token_ends, ends, grant_id, subject, client_id, resource, revoked_at, *of_others = row
         client_name, disabled_at, *known = of_others
@@ -175,6 +196,7 @@ class SqlGrantStore(Operations):
             profile=profile,
             person=person(known),
             dpop_jkt=dpop_jkt,
+            actors=actors,
         )
 
     @read

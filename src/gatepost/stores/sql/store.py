@@ -19,6 +19,7 @@ from gatepost.stores.sql.consents import SqlConsentStore
 from gatepost.stores.sql.database import Database, Operations, Transaction, read, write
 from gatepost.stores.sql.device_authorizations import SqlDeviceAuthorizationStore
 from gatepost.stores.sql.endpoints import SqlEndpointStore
+from gatepost.stores.sql.exchanges import SqlExchangeStore
 from gatepost.stores.sql.grants import SqlGrantStore
 from gatepost.stores.sql.keys import SqlKeyStore
 from gatepost.stores.sql.leases import SqlLeaseStore
@@ -62,6 +63,7 @@ def sql_store(database: Database, wakeups: Wakeups = NO_WAKEUPS) -> Store:
         pushed_requests=SqlPushedRequestStore(database),
         consents=SqlConsentStore(database),
         grants=SqlGrantStore(database),
+        exchanges=SqlExchangeStore(database),
         approvals=SqlApprovalStore(database),
         administration=SqlAdministrationStore(database),
         upstream_tokens=SqlUpstreamTokenStore(database),

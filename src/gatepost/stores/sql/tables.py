@@ -18,6 +18,7 @@ from gatepost.oauth.records import (
     RefreshToken,
     TransactionState,
 )
+from gatepost.oauth.token_exchange import ExchangedToken
 from gatepost.resource.profile import Profile
 from gatepost.stores.contract.account_links import AccountLink
 from gatepost.stores.contract.api_keys import ApiKey
@@ -43,6 +44,8 @@ CLIENTS: Final = Table(
     origin=Conversion(str, ClientOrigin),
     dpop_bound_access_tokens=FLAG,
     requires_pushed_requests=FLAG,
+    exchange_from=SCOPES,
+    exchange_to=SCOPES,
 )
 TRANSACTIONS: Final = Table(
     "authorization_transactions",
@@ -59,6 +62,7 @@ PUSHED_REQUESTS: Final = Table("pushed_requests", PushedRequest)
 CODES: Final = Table("authorization_codes", AuthorizationCode, redirect_uri_was_sent=FLAG, scopes=SCOPES)
 GRANTS: Final = Table("grants", Grant, scopes=SCOPES)
 ACCESS_TOKENS: Final = Table("access_tokens", AccessToken, scopes=SCOPES)
+EXCHANGED_TOKENS: Final = Table("exchanged_tokens", ExchangedToken, scopes=SCOPES, actors=SCOPES)
 REFRESH_TOKENS: Final = Table("refresh_tokens", RefreshToken)
 CONSENTS: Final = Table("consents", Consent, scopes=SCOPES)
 USERS: Final = Table("users", User, profile=Conversion(Profile.to_text, Profile.from_text), roles=SCOPES)

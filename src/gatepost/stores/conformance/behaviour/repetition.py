@@ -16,6 +16,7 @@ from gatepost.oauth.operator_clients import Reconciliation
 from gatepost.oauth.records import ClientOrigin
 from gatepost.stores.conformance.behaviour.account_links import link
 from gatepost.stores.conformance.behaviour.api_keys import api_key
+from gatepost.stores.conformance.behaviour.exchanges import REPEATED as REPEATED_EXCHANGES
 from gatepost.stores.conformance.behaviour.keys import signing_key
 from gatepost.stores.conformance.behaviour.linked_logins import ADA, OCTOCAT, PASSWORD, login
 from gatepost.stores.conformance.behaviour.logins import LOGIN
@@ -216,6 +217,7 @@ AUTHORIZATION_SERVER: Final[dict[str, Repetition]] = {
     "device_authorizations.delete_device_authorizations": twice(
         lambda s: s.device_authorizations.delete_device_authorizations(before=NOW + 600, limit=9), 2, 0
     ),
+    **REPEATED_EXCHANGES,
     "consents.delete_consents": twice(lambda s: s.consents.delete_consents(before=NOW + 9000, limit=9), 1, 0),
     "grants.count_failed_redemption": twice(
         lambda s: s.grants.count_failed_redemption(fp("code-approved")), None, None, counts=True
@@ -238,7 +240,7 @@ AUTHORIZATION_SERVER: Final[dict[str, Repetition]] = {
     "grants.delete_refresh_tokens": twice(
         lambda s: s.grants.delete_refresh_tokens(before=NOW + 50_000, limit=9), 4, 0
     ),
-    "grants.delete_grants": twice(lambda s: s.grants.delete_grants(before=NOW + 100_000, limit=99), 11, 0),
+    "grants.delete_grants": twice(lambda s: s.grants.delete_grants(before=NOW + 100_000, limit=99), 12, 0),
     "approvals.give_grant": twice(
         lambda s: s.approvals.give_grant(grant("grant-n"), tokens("new", "grant-n")), None, REFUSED
     ),

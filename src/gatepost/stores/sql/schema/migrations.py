@@ -19,6 +19,7 @@ from gatepost.stores.sql.schema import (
     administration,
     api_keys,
     authorization_server,
+    exchanges,
     live_state,
     pushed_requests,
     tasks,
@@ -43,6 +44,7 @@ MIGRATIONS: Final[Sequence[Sequence[str]]] = (
     authorization_server.DEVICE_AUTHORIZATIONS,
     pushed_requests.PUSHED_REQUESTS,
     tasks.TASKS,
+    exchanges.EXCHANGES,
 )
 """The statements of each version; the first is version 1. One that has been released is never edited: a change is the
 next version."""

@@ -25,7 +25,7 @@ PAUSE_SECONDS: Final = 1.0
 
 
 class LookUps:
-    """A connection for look-ups, each of which is one statement and so one snapshot.
+    """A connection for look-ups; each of their statements is one snapshot.
 
     Args:
         path: the file.
