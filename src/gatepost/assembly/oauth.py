@@ -126,6 +126,7 @@ class OAuth:
             publishes_keys=self.core.signing_keys is not None,
             devices=Devices(oauth.device_login),
             requires_pushed_requests=oauth.require_par,
+            exchanges_tokens=oauth.token_exchange,
         )
 
     def page_routes(self, origin: str, pages: Pages) -> tuple[Route, ...]:
@@ -243,6 +244,7 @@ class OAuth:
                 on_revocation=self.resources.forget_verified_tokens,
                 audit=core.audit,
                 signer=None if signed_tokens is None else signed_tokens.signer,
+                check_signed=None if signed_tokens is None else signed_tokens.check,
                 limits=core.limits,
                 entry=core.entry,
                 roles=core.roles,
@@ -257,6 +259,7 @@ class OAuth:
             client_forms=client_forms,
             grants=core.store.grants,
             approvals=core.store.approvals,
+            exchanges=core.store.exchanges,
             now=core.now,
             on_revocation=self.resources.forget_verified_tokens,
             audit=core.audit,

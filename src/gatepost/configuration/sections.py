@@ -228,6 +228,7 @@ class OAuthSettings(Section):
         pattern="^(none|operator|everybody)$",
         description="none, operator or everybody",
     )
+    token_exchange: Flag = Field(default=False, alias="OAUTH_TOKEN_EXCHANGE")
     github_client_id: str | None = Field(None, alias="GITHUB_CLIENT_ID", description="the client id of a GitHub app")
     github_client_secret: SecretStr | None = Field(
         None, alias="GITHUB_CLIENT_SECRET", description="a client secret of the same GitHub app"

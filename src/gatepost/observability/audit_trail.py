@@ -39,7 +39,9 @@ REFUSALS_SECONDS: Final = 600
 _MOST_ADDRESSES: Final = 10_000
 """With their kinds; beyond that all are counted anew."""
 
-_USES: Final = frozenset({AuditEvent.CODE_REDEMPTION, AuditEvent.REFRESH, AuditEvent.CLIENT_CREDENTIALS})
+_USES: Final = frozenset(
+    {AuditEvent.CODE_REDEMPTION, AuditEvent.REFRESH, AuditEvent.CLIENT_CREDENTIALS, AuditEvent.TOKEN_EXCHANGE}
+)
 _LOOKED_AT: Final = 50
 
 _log = logging.getLogger("gatepost.audit")

@@ -213,6 +213,7 @@ async def token_harness(
                 client_forms=client_forms,
                 grants=grants or store.grants,
                 approvals=store.approvals,
+                exchanges=store.exchanges,
                 now=lambda: harness.now,
                 on_revocation=lambda: harness.revocations.append(harness.now),
             ).routes()

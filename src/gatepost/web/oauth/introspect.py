@@ -73,6 +73,7 @@ class IntrospectEndpoint:
             scopes=self.roles.permit_to(live.scopes, live.person, implied_scopes_at(self.resources, live.resource)),
             expires_at=live.expires_at,
             dpop_jkt=live.dpop_jkt,
+            actors=live.actors,
         )
 
 
@@ -101,6 +102,7 @@ _INTROSPECT = api.Operation(
                     "aud": api.TEXT,
                     "iss": api.TEXT,
                     "cnf": {"type": "object", "description": "The key that it is bound to (RFC 9449 section 6.2)."},
+                    "act": {"type": "object", "description": "Who acts with it for `sub` (RFC 8693 section 4.1)."},
                 },
                 required=["active"],
             ),

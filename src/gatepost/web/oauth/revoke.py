@@ -10,8 +10,10 @@ from starlette.responses import Response
 from gatepost.late_dataclass import dataclass
 from gatepost.oauth.audit import AuditEvent
 from gatepost.oauth.reasons import Reason
-from gatepost.oauth.revocation import check_revocation
+from gatepost.oauth.revocation import check_end_of_exchanged, check_revocation
+from gatepost.oauth.token_exchange import ExchangedToken
 from gatepost.stores.contract.approvals import ApprovalStore
+from gatepost.stores.contract.exchanges import ExchangeStore
 from gatepost.stores.contract.grants import GrantStore
 from gatepost.tokens.opaque import token_fingerprint
 from gatepost.web.oauth.client_form import ClientForms
@@ -29,6 +31,7 @@ class RevokeEndpoint:
     client_forms: ClientForms
     grants: GrantStore
     approvals: ApprovalStore
+    exchanges: ExchangeStore
     now: Callable[[], int]
     on_revocation: Callable[[], None]
     """Called as soon as a grant is revoked, so that no cache in this process answers for it."""
@@ -43,9 +46,14 @@ class RevokeEndpoint:
 
         # 2. Look the token up. `token_type_hint` would save one look-up in two; a wrong one must not matter.
         token = form.required("token")
-        found = await self.approvals.find_grant_of_token(token_fingerprint(token, is_bound=False))
+        fingerprints = [token_fingerprint(token, is_bound=is_bound) for is_bound in (False, True)]
+        found = await self.approvals.find_grant_of_token(fingerprints[0])
         if found is None:
-            found = await self.approvals.find_grant_of_token(token_fingerprint(token, is_bound=True))
+            found = await self.approvals.find_grant_of_token(fingerprints[1])
+        for each in fingerprints if found is None else ():
+            if (exchanged := await self.exchanges.find_exchanged_token(each)) is not None:
+                await self._end(request, exchanged, client_id=form.client.client_id)
+                return Response(headers=NO_STORE)
 
         # 3. The rule decides.
         grant = check_revocation(found, client_id=form.client.client_id)
@@ -65,6 +73,19 @@ class RevokeEndpoint:
 
         # 5. Answer; an unknown token is as dead as one could wish (RFC 7009 section 2.2).
         return Response(headers=NO_STORE)
+
+    async def _end(self, request: Request, token: ExchangedToken, *, client_id: str) -> None:
+        """End one token that was given for another, and nothing else of its grant."""
+        check_end_of_exchanged(token, client_id=client_id)
+        if await self.exchanges.end_exchanged_token(token.token_fingerprint):
+            self.on_revocation()
+            await self.audit.record(
+                request,
+                AuditEvent.REVOCATION,
+                reason=Reason.CLIENT_REVOKED,
+                client_id=client_id,
+                grant_id=token.grant_id,
+            )
 
 
 _REVOKE = api.Operation(

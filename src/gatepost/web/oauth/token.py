@@ -146,6 +146,7 @@ _TOKENS = api.json_answer(
             "expires_in": {"type": "integer", "description": "In seconds."},
             "refresh_token": api.text("Takes the place of the one that was sent."),
             "scope": api.text("What the access token allows, space-separated."),
+            "issued_token_type": api.text("After a token exchange: the type of access_token (RFC 8693)."),
         },
         required=["access_token", "token_type", "expires_in", "scope"],
     ),

@@ -17,6 +17,7 @@ from gatepost.web.oauth.grants.client_credentials import CLIENT_CREDENTIALS
 from gatepost.web.oauth.grants.device_code import DEVICE_CODE
 from gatepost.web.oauth.grants.grant_type import GrantType
 from gatepost.web.oauth.grants.refresh_token import REFRESH_TOKEN
+from gatepost.web.oauth.grants.token_exchange import TOKEN_EXCHANGE
 
 GRANT_TYPES: Final[tuple[GrantType, ...]] = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 """Those of every server."""
@@ -25,4 +26,8 @@ GRANT_TYPES: Final[tuple[GrantType, ...]] = (AUTHORIZATION_CODE, REFRESH_TOKEN, 
 def grant_types_of(rules: AuthorizationServer) -> tuple[GrantType, ...]:
     """Return the grant types of a server: those of every one, and those that its operator has switched on."""
     devices = replace(DEVICE_CODE, is_registrable=rules.devices is Devices.EVERYBODY)
-    return GRANT_TYPES if rules.devices is Devices.NONE else (*GRANT_TYPES, devices)
+    return (
+        *GRANT_TYPES,
+        *(() if rules.devices is Devices.NONE else (devices,)),
+        *((TOKEN_EXCHANGE,) if rules.exchanges_tokens else ()),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from starlette.requests import Request
 
@@ -70,6 +70,18 @@ class BegunRequest:
         return TokenRequest(client, self.parameters, now=self.now, request=self.request, found=found)
 
 
+class CheckSigned(Protocol):
+    """Checks a signed access token."""
+
+    async def __call__(self, token: str, *, resource: str, now: int) -> None:
+        """Refuse one that is not ours, or not for `resource`, or over at `now`, seconds UTC.
+
+        Raises:
+            TokenRefused: it is refused.
+            StoreUnavailable: it cannot be known now.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenIssuer:
     """What grant types look up, issue and write with."""
@@ -86,6 +98,8 @@ class TokenIssuer:
     audit: Audit = NO_AUDIT
     signer: Callable[[int], Awaitable[SignAccessToken]] | None = None
     """Given the time, what signs access tokens; None makes opaque ones."""
+    check_signed: CheckSigned | None = None
+    """Says whether a signed access token is one of ours; None where there are none."""
     entry: Entry = ANYBODY
     """Who may go on."""
     roles: Roles = NO_ROLES
@@ -133,12 +147,20 @@ class TokenIssuer:
         return None if self.signer is None else await self.signer(now)
 
     async def mint(
-        self, request: TokenRequest, grant: Grant, *, scopes: tuple[str, ...], with_refresh_token: bool
+        self,
+        request: TokenRequest,
+        grant: Grant,
+        *,
+        scopes: tuple[str, ...],
+        with_refresh_token: bool,
+        actors: Sequence[str] = (),
     ) -> tuple[Tokens, IssuedTokens]:
         """Return new tokens of a grant, and the rows to keep; it counts as by `admit`, which raises TooManyRequests."""
         await self.admit(grant.client_id)
         sign = await self.sign_at(request.now)
-        return self.minted(request, grant, scopes=scopes, with_refresh_token=with_refresh_token, sign=sign)
+        return self.minted(
+            request, grant, scopes=scopes, with_refresh_token=with_refresh_token, sign=sign, actors=actors
+        )
 
     def minted(
         self,
@@ -148,6 +170,7 @@ class TokenIssuer:
         scopes: tuple[str, ...],
         with_refresh_token: bool,
         sign: SignAccessToken | None,
+        actors: Sequence[str] = (),
     ) -> tuple[Tokens, IssuedTokens]:
         """Return new tokens of a grant, and the rows to keep; bound to the key that the request proves to hold."""
         return mint_tokens(
@@ -160,6 +183,7 @@ class TokenIssuer:
             sign=sign,
             dpop_jkt=request.dpop_jkt,
             refresh_jkt=key_of_refresh_token(request.client, request.dpop_jkt),
+            actors=actors,
         )
 
     def note_issued(
