@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,3 +88,4 @@ def test_of_a_person_everything_but_the_profile_is_said() -> None:
         "scopes": ["a", "b"],
         "roles": ["editor"],
     }
+    assert caller(replace(principal, actors=("front", "gate")))["actors"] == ["front", "gate"]

@@ -35,6 +35,8 @@ class Principal:
     """What that issuer says of the person: the text of a `Profile`, read when a tool asks for it."""
     roles: frozenset[str] = frozenset()
     """The roles that the person has."""
+    actors: tuple[str, ...] = ()
+    """The subjects of those who act for `subject`, the current one first (RFC 8693 section 4.1); none as a rule."""
 
     def has(self, scopes: frozenset[str]) -> bool:
         """Say whether every one of `scopes` was granted."""

@@ -61,5 +61,6 @@ def caller(principal: Principal | None) -> dict[str, Any]:
         "clientName": principal.client_name,
         "scopes": sorted(principal.scopes),
         "roles": sorted(principal.roles),
+        "actors": [*principal.actors] or None,
     }
     return {name: value for name, value in said.items() if value is not None}

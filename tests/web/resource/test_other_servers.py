@@ -148,7 +148,9 @@ async def test_without_the_sdk_nothing_is_imported_and_nothing_said(monkeypatch:
 
 
 def test_claims_say_what_a_token_would_and_what_is_known_of_the_person() -> None:
-    profile = Profile(email="ann@example.com", groups=("staff",), claims={"locale": "de", "sub": "elsewhere"})
+    profile = Profile(
+        email="ann@example.com", groups=("staff",), claims={"locale": "de", "sub": "elsewhere", "act": "x"}
+    )
     principal = replace(ANN, display_name="Ann", profile=profile.to_text(), roles=frozenset({"admin"}))
 
     assert claims_of(principal) == {
@@ -167,6 +169,8 @@ def test_claims_say_what_a_token_would_and_what_is_known_of_the_person() -> None
     }
     assert "email" not in claims_of(ANN)
     assert "exp" not in claims_of(replace(ANN, expires_at=None))
+    acted_for = replace(ANN, actors=("front", "gate"))
+    assert claims_of(acted_for)["act"] == {"sub": "front", "act": {"sub": "gate"}}
 
 
 def test_what_stands_in_for_the_token_is_the_callers_own() -> None:
@@ -177,10 +181,12 @@ def test_what_stands_in_for_the_token_is_the_callers_own() -> None:
         replace(ANN, issuer="https://other.example"),
         replace(ANN, resource="https://notes.example/other"),
         replace(ANN, scopes=frozenset({"notes:read"})),
+        replace(ANN, actors=("front",)),
+        replace(ANN, actors=("front", "gate")),
     ]
 
     assert stand_in(ANN) == stand_in(replace(ANN, expires_at=9))
-    assert len({stand_in(principal) for principal in (ANN, *others)}) == 7
+    assert len({stand_in(principal) for principal in (ANN, *others)}) == 9
     assert len(stand_in(ANN)) == len("withheld-") + 32
 
 

@@ -29,6 +29,8 @@ def written(request: Request, revision: Revision, exchange: TaskExchange) -> byt
     if principal is not None:
         who = asdict(principal)
         who |= {name: sorted(who[name]) for name in _SETS}
+        if not who["actors"]:
+            del who["actors"]  # servers of the version before run what has none
     return encode(
         {
             "version": revision.version,
@@ -48,6 +50,7 @@ def read(task: Task) -> tuple[Request, Revision, ResumedExchange]:
         revision, who, granted = MODERN[kept["version"]], kept["principal"], kept["granted"]
         if who is not None:
             who |= {name: frozenset(who[name]) for name in _SETS}
+            who["actors"] = tuple(who.get("actors", ()))
         principal = None if who is None else Principal(**who)
         meta = {PROTOCOL_VERSION: kept["version"], CLIENT_CAPABILITIES: kept["capabilities"]}
         params = {"name": kept["name"], "arguments": kept["arguments"] or {}, "_meta": meta}

@@ -68,6 +68,11 @@ class CallingClient:
     """None without authentication."""
     name: str | None
     """As the client registered itself: a claim, not a proof."""
+    actors: tuple[str, ...] = ()
+    """The subjects of those who act for the user with an exchanged token (RFC 8693), the current one first.
+
+    Access is decided by the user and the current actor; those behind are there to be noted (section 4.1).
+    """
 
 
 def user_of(principal: Principal | None) -> tuple[str, str] | None:

@@ -122,7 +122,7 @@ class Context:
         principal = self._exchange.principal
         if principal is None:
             return CallingClient(None, None)
-        return CallingClient(principal.client_id, principal.client_name)
+        return CallingClient(principal.client_id, principal.client_name, principal.actors)
 
     @property
     def scopes(self) -> frozenset[str]:

@@ -352,6 +352,7 @@ class BearerGuard:
             user_issuer=live.user_issuer,
             profile=live.profile,
             roles=roles,
+            actors=live.actors,
         )
 
     def _remember(self, credential: Credential, token: str, principal: Principal, *, now: int, until: int) -> None:

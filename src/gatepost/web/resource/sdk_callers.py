@@ -15,6 +15,7 @@ from typing import Any, Final
 from starlette.authentication import AuthCredentials
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gatepost.oauth.token_exchange import act_claim
 from gatepost.resource.principal import Principal
 from gatepost.resource.profile import Profile
 from gatepost.web.resource.outer_authentication import PRINCIPAL
@@ -78,9 +79,11 @@ def claims_of(principal: Principal) -> dict[str, Any]:
         "name": principal.display_name,
         "roles": sorted(principal.roles) or None,
         "exp": principal.expires_at,
+        "act": act_claim(principal.actors),
     }
     return {
-        **profile.claims,
+        # Who acts here is ours to say, and nobody's elsewhere.
+        **{name: value for name, value in profile.claims.items() if name != "act"},
         **{name: value for name, value in said.items() if value is not None},
         "iss": principal.issuer,
         "sub": principal.subject,
@@ -98,5 +101,6 @@ def stand_in(principal: Principal) -> str:
     one text for all would show one person what is another's.
     """
     scopes = sorted(principal.scopes)
-    of = [principal.issuer, principal.subject, principal.client_id, principal.grant_id, principal.resource, scopes]
+    of: list[object] = [principal.issuer, principal.subject, principal.client_id, principal.grant_id]
+    of += [principal.resource, scopes, *principal.actors]
     return "withheld-" + hashlib.sha256(json.dumps(of).encode()).hexdigest()[:32]
