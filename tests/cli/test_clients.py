@@ -96,6 +96,17 @@ def test_a_client_can_be_given_bound_tokens_and_no_others(capsys: pytest.Capture
         assert re.search(rf"tokens +{words}\n", said(capsys, "show", client_id))
 
 
+def test_a_server_that_exchanges_tokens_needs_no_redirect_uri(capsys: pytest.CaptureFixture[str]) -> None:
+    paths = ("--exchange-from", "/front", "--exchange-to", "/notes", "--exchange-to", "/mail/")
+    client_id, secret = added(capsys, "Front", *paths)
+    assert secret is not None
+    shown = said(capsys, "show", client_id)
+    assert re.search(r"grant types +urn:ietf:params:oauth:grant-type:token-exchange\n", shown)
+    assert re.search(r"authentication +client_secret_basic", shown)
+    assert re.search(r"exchanges tokens of +/front\nexchanges tokens for +/notes /mail\n", shown)
+    assert "exchanges" not in said(capsys, "show", added(capsys, "Robot", "--machine")[0])
+
+
 def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     keys.write_text(json.dumps({"keys": [public(P256)]}))
@@ -116,6 +127,10 @@ def test_keys_come_from_a_file_or_an_address(capsys: pytest.CaptureFixture[str],
         (("--redirect-uri", "javascript:x"), "gatepost: --redirect-uri[0]: "),
         (("--machine", "--auth-method", "none"), "has to authenticate"),
         (("--enterprise-managed", "--auth-method", "none"), "has to authenticate"),
+        (("--exchange-from", "/a", "--exchange-to", "/b", "--auth-method", "none"), "has to authenticate"),
+        (("--exchange-from", "/a"), "both --exchange-from and --exchange-to"),
+        (("--machine", "--exchange-to", "/a"), "both --exchange-from and --exchange-to"),
+        (("--exchange-from", "/a", "--exchange-to", "https://b.example"), "each takes paths of endpoints"),
         (("--machine", "--auth-method", "private_key_jwt"), "private_key_jwt needs --jwks or --jwks-uri"),
     ],
 )
@@ -214,7 +229,8 @@ def test_a_client_is_shown_with_when_it_last_got_tokens(capsys: pytest.CaptureFi
 
     async def use(store: Store) -> None:
         events = [audit_record(n, at=n, event=kind, client_id=client_id) for n, kind in enumerate(AuditEvent, 1)]
-        await store.audit.append_events([event for event in events if event.event is not AuditEvent.CLIENT_CREDENTIALS])
+        later = {AuditEvent.CLIENT_CREDENTIALS, AuditEvent.TOKEN_EXCHANGE}
+        await store.audit.append_events([event for event in events if event.event not in later])
 
     with_store(use)
     used = [*AuditEvent].index(AuditEvent.REFRESH) + 1

@@ -68,6 +68,29 @@ def test_no_other_age_is_taken(value: str) -> None:
     assert "refresh_reuse takes a number of seconds from 0 to 2592000" in refused(f"{APP}refresh_reuse = {value}")
 
 
+def test_an_entry_says_whose_tokens_its_client_exchanges_and_for_what() -> None:
+    entry = f'[[client]]\nid = "front"\nname = "Front"\nexchange_from = ["/mcp"]\nexchange_to = ["/a", "/b/"]\n{HASHED}'
+    (front,) = read(entry)
+    assert (front.exchange_from, front.exchange_to) == (("/mcp",), ("/a", "/b"))
+    assert front.grant_types == ("urn:ietf:params:oauth:grant-type:token-exchange",)
+    assert front.token_endpoint_auth_method == "client_secret_basic"
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (f'exchange_from = ["/a"]\n{HASHED}', "needs both exchange_from and exchange_to"),
+        (f'exchange_to = ["/a"]\n{HASHED}', "needs both exchange_from and exchange_to"),
+        (f'exchange_from = []\nexchange_to = ["/a"]\n{HASHED}', "exchange_from takes a list of paths of endpoints"),
+        (f'exchange_from = ["a"]\nexchange_to = ["/a"]\n{HASHED}', "exchange_from takes a list of paths of endpoints"),
+        (f'exchange_from = ["/a"]\nexchange_to = "/a"\n{HASHED}', "exchange_to takes a list of paths of endpoints"),
+        ('exchange_from = ["/a"]\nexchange_to = ["/b"]', "has to authenticate"),
+    ],
+)
+def test_no_other_exchange_is_taken(entry: str, problem: str) -> None:
+    assert problem in refused(f'[[client]]\nid = "front"\nname = "Front"\n{entry}')
+
+
 def test_a_public_app_needs_an_id_a_name_and_where_it_is_sent_back_to() -> None:
     assert read(APP) == (
         Client(

@@ -21,6 +21,7 @@ from gatepost.oauth.operator_clients import placeholder_of, preregistration, rea
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
+from gatepost.oauth.token_exchange import read_endpoints
 from gatepost.observability.audit_trail import last_use_of_client
 from gatepost.stores.contract.clients import ClientStore
 from gatepost.stores.contract.store import Store
@@ -53,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--device", action="store_true", help="it may log people in by a code that it shows (OAUTH_DEVICE_LOGIN)"
     )
+    for option, what in (("--exchange-from", "that are sent to it"), ("--exchange-to", "for which it may get tokens")):
+        adding.add_argument(
+            option,
+            action="append",
+            default=[],
+            metavar="PATH",
+            help=f"it may exchange tokens (OAUTH_TOKEN_EXCHANGE): the endpoint {what}; may be given several times",
+        )
     adding.add_argument(
         "--enterprise-managed",
         action="store_true",
@@ -96,7 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add(options: argparse.Namespace) -> None:
     """Register a client and print its id and, this once, its secret."""
-    if not (options.redirect_uri or options.machine or options.device or options.enterprise_managed):
+    exchange_from, exchange_to = _exchanges(options)
+    may_ask = options.redirect_uri or options.machine or options.device or options.enterprise_managed
+    if not (may_ask or exchange_from):
         raise CommandRefused(
             "--redirect-uri is missing: the address to which the app has its user's browser sent back, once for each. "
             "An app on devices without a browser takes --device, one whose users an identity provider names takes "
@@ -104,7 +115,10 @@ def add(options: argparse.Namespace) -> None:
         )
     try:
         metadata = read_preregistration(
-            _document(options), is_machine=options.machine, is_enterprise_managed=options.enterprise_managed
+            _document(options),
+            is_machine=options.machine,
+            is_enterprise_managed=options.enterprise_managed,
+            exchanges=bool(exchange_from),
         )
     except OAuthError as error:
         raise CommandRefused(_OPTION.sub(lambda member: _OPTIONS[member[0]], error.description)) from None
@@ -119,6 +133,8 @@ def add(options: argparse.Namespace) -> None:
         origin=ClientOrigin.PREREGISTERED,
         refresh_reuse=options.refresh_reuse,
         requires_pushed_requests=options.require_par,
+        exchange_from=exchange_from,
+        exchange_to=exchange_to,
     )
 
     async def register(store: Store) -> None:
@@ -171,6 +187,11 @@ def show(options: argparse.Namespace) -> None:
             "scope": client.scope or "(the default)",
             "tokens": "bound to a key" if client.dpop_bound_access_tokens else "bearer, or bound to a key",
             "pushed requests": "required" if client.requires_pushed_requests else "possible",
+            **(
+                {"exchanges tokens of": [*client.exchange_from], "exchanges tokens for": [*client.exchange_to]}
+                if client.exchange_from
+                else {}
+            ),
             "refresh reuse": _reuse_of(client),
         }
     )
@@ -274,6 +295,7 @@ def _document(options: argparse.Namespace) -> dict[str, object]:
         redirect_uris=options.redirect_uri,
         is_machine=options.machine,
         is_device=options.device,
+        exchanges=bool(options.exchange_from),
         auth_method=options.auth_method,
         jwks=None if options.jwks is None else json.loads(options.jwks.read_text(encoding="utf-8")),
         jwks_uri=options.jwks_uri,
@@ -281,6 +303,16 @@ def _document(options: argparse.Namespace) -> dict[str, object]:
         is_enterprise_managed=options.enterprise_managed,
         dpop_bound_access_tokens=options.dpop,
     )
+
+
+def _exchanges(options: argparse.Namespace) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return of which endpoints it may exchange tokens, and for which; both empty where it may not."""
+    if bool(options.exchange_from) != bool(options.exchange_to):
+        raise CommandRefused("A client that exchanges tokens takes both --exchange-from and --exchange-to.")
+    try:
+        return read_endpoints(options.exchange_from), read_endpoints(options.exchange_to)
+    except ValueError as error:
+        raise CommandRefused(f"--exchange-from and --exchange-to: each {error}.") from None
 
 
 def _reuse(text: str) -> int | None:

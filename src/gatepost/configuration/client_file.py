@@ -19,6 +19,7 @@ from gatepost.oauth.operator_clients import grant_types_of, read_preregistration
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import Client, ClientOrigin
 from gatepost.oauth.registration import new_client
+from gatepost.oauth.token_exchange import read_endpoints
 from gatepost.stores.contract.store import Store
 from gatepost.tokens.opaque import RandomBytes, fingerprint
 
@@ -46,6 +47,13 @@ def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _are_paths(value: object) -> bool:
+    try:
+        return isinstance(value, list) and all(map(_is_text, value)) and bool(read_endpoints(value))
+    except ValueError:
+        return False
+
+
 _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "id": (partial(_fits, _CLIENT_ID), "1 to 128 letters, digits and - . _ ~"),
     "name": (_is_text, "what people see on the consent page"),
@@ -59,6 +67,8 @@ _TAKES: Final[Mapping[str, tuple[Callable[[Any], bool], str]]] = {
     "scopes": (_are_texts, "a list of scope names"),
     "enterprise_managed": (lambda value: isinstance(value, bool), "true or false"),
     "dpop_bound_access_tokens": (lambda value: isinstance(value, bool), "true or false"),
+    "exchange_from": (_are_paths, "a list of paths of endpoints, such as /mcp"),
+    "exchange_to": (_are_paths, "a list of paths of endpoints, such as /mcp"),
     "refresh_reuse": (_is_reuse, f"a number of seconds from 0 to {LONGEST_REUSE}"),
     "secret_sha256": (partial(_fits, _SHA256), "64 hexadecimal digits, the SHA-256 of the secret"),
     "secret_env": (_is_text, "the name of a variable that holds the secret"),
@@ -179,6 +189,7 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
             document,
             is_machine=entry.get("machine", False),
             is_enterprise_managed=entry.get("enterprise_managed", False),
+            exchanges="exchange_from" in entry,
         )
     except OAuthError as error:
         raise _EntryError(f"is refused: {error.description}") from None
@@ -190,6 +201,8 @@ def _client(entry: Any, *, directory: Path, variables: Mapping[str, str], now: i
         origin=ClientOrigin.SETTINGS,
         refresh_reuse=entry.get("refresh_reuse"),
         requires_pushed_requests=entry.get("require_par", False),
+        exchange_from=read_endpoints(entry.get("exchange_from", ())),
+        exchange_to=read_endpoints(entry.get("exchange_to", ())),
     )
 
 
@@ -203,6 +216,8 @@ def _malformed(entry: Mapping[str, Any]) -> Iterator[str]:
         elif not _TAKES[key][0](value):
             yield f"is wrong: {key} takes {_TAKES[key][1]}."
     yield from (f"needs {key}: {_TAKES[key][1]}." for key in ("id", "name") if key not in entry)
+    if ("exchange_from" in entry) != ("exchange_to" in entry):
+        yield "needs both exchange_from and exchange_to to exchange tokens."
     if entry["id"].startswith("user_"):
         # The id is the subject of a machine's tokens, and must not be that of a person (RFC 9068 section 5).
         yield "has an id that begins with user_, as those of people do; choose another."

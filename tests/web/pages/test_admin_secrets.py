@@ -189,6 +189,17 @@ async def test_an_app_may_be_named_users_by_a_provider_and_be_given_bound_tokens
     assert client.token_endpoint_auth_method == "client_secret_basic"
 
 
+async def test_a_server_that_exchanges_tokens_is_registered_with_its_endpoints(gatepost: Installed) -> None:
+    await act(gatepost.http, NEW_CLIENT, name="Front", exchange_from="/mcp", exchange_to="/notes /mail/")
+
+    [client] = await gatepost.store.clients.list_clients()
+    assert (client.exchange_from, client.exchange_to) == (("/mcp",), ("/notes", "/mail"))
+    assert client.grant_types == ("urn:ietf:params:oauth:grant-type:token-exchange",)
+    assert client.token_endpoint_auth_method == "client_secret_basic"
+    page = (await gatepost.http.get(of(CLIENT, client_id=client.client_id))).text
+    assert "<dd><code>/notes</code><code>/mail</code></dd>" in page
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -202,6 +213,10 @@ async def test_an_app_may_be_named_users_by_a_provider_and_be_given_bound_tokens
         ({"jwks": "[" * 3000}, "which is JSON"),
         ({"jwks": "[]"}, "cannot be registered like this"),
         ({"scope": 'quo"ted'}, "cannot be registered like this"),
+        ({"exchange_from": "/mcp"}, "needs both"),
+        ({"exchange_to": "/mcp"}, "needs both"),
+        ({"exchange_from": "/mcp", "exchange_to": "notes"}, "Endpoints are paths such as /mcp"),
+        ({"exchange_from": "/a", "exchange_to": "/b", "auth_method": "none"}, "cannot be registered like this"),
         ({"refresh_reuse": "-1"}, "Seconds are a number"),
         ({"refresh_reuse": "9" * 8}, "Seconds are a number"),
         ({"refresh_reuse": "\u0663"}, "Seconds are a number"),

@@ -90,6 +90,8 @@ async def _page(
             **_row(client),
             "redirect_uris": client.redirect_uris,
             "grant_types": client.grant_types,
+            "exchange_from": client.exchange_from,
+            "exchange_to": client.exchange_to,
             "authentication": client.token_endpoint_auth_method,
             "keys_at": client.jwks_uri,
             "has_keys": client.jwks is not None,

@@ -16,6 +16,7 @@ from gatepost.oauth.operator_clients import preregistration, read_preregistratio
 from gatepost.oauth.policy import LONGEST_REUSE
 from gatepost.oauth.records import ClientMetadata, ClientOrigin
 from gatepost.oauth.registration import new_client
+from gatepost.oauth.token_exchange import read_endpoints
 from gatepost.tokens.opaque import SecretKind, fingerprint, identifier, mint
 from gatepost.web.pages.admin.listing import path
 from gatepost.web.pages.admin.shown_once import show_client_secret_once
@@ -35,6 +36,8 @@ _FIELDS: Final = (
     "scope",
     "refresh_reuse",
     "require_par",
+    "exchange_from",
+    "exchange_to",
 )
 
 
@@ -63,6 +66,7 @@ async def add_client(admin: AdminPages, request: Request) -> Response:
     # 2. It is what a client can be.
     try:
         metadata, refresh_reuse = _metadata(form), read_refresh_reuse(form.get("refresh_reuse", ""))
+        exchange_from, exchange_to = _exchanges(form)
     except NewClientRefused as refused:
         return _page(admin, visit, problem=refused.words, typed=form)
 
@@ -77,6 +81,8 @@ async def add_client(admin: AdminPages, request: Request) -> Response:
         origin=ClientOrigin.PREREGISTERED,
         refresh_reuse=refresh_reuse,
         requires_pushed_requests=form.get("require_par") == "yes",
+        exchange_from=exchange_from,
+        exchange_to=exchange_to,
     )
     await admin.store_of(visit).clients.register_client(client)
     await admin.record(visit, AuditEvent.CLIENT_ADDED, client_id=client.client_id)
@@ -98,6 +104,23 @@ def read_refresh_reuse(typed: str) -> int | None:
     return seconds if typed else None
 
 
+def _exchanges(form: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return of which endpoints the app may exchange tokens, and for which; both empty where it may not.
+
+    Raises:
+        NewClientRefused: one is missing, or names no endpoints.
+    """
+    try:
+        sent, reached = (read_endpoints(form.get(name, "").split()) for name in ("exchange_from", "exchange_to"))
+    except ValueError:
+        raise NewClientRefused(Phrase("Endpoints are paths such as /mcp, with blanks between them.")) from None
+    if bool(sent) != bool(reached):
+        raise NewClientRefused(
+            Phrase("An app that exchanges tokens needs both: whose tokens it is sent, and for what it gets others.")
+        )
+    return sent, reached
+
+
 def _metadata(form: Mapping[str, str]) -> ClientMetadata:
     """Return what was typed as metadata.
 
@@ -105,11 +128,11 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
         NewClientRefused: it breaks a rule of RFC 7591, or names no way to get tokens.
     """
     is_machine, is_device = form.get("machine") == "yes", form.get("device") == "yes"
-    redirect_uris = form.get("redirect_uris", "").split()
+    redirect_uris, exchanges = form.get("redirect_uris", "").split(), bool(form.get("exchange_from", "").strip())
     if not form.get("name", "").strip():
         raise NewClientRefused(Phrase("Say what the app is called."))
     is_enterprise_managed = form.get("enterprise_managed") == "yes"
-    if not (redirect_uris or is_machine or is_device or is_enterprise_managed):
+    if not (redirect_uris or is_machine or is_device or is_enterprise_managed or exchanges):
         raise NewClientRefused(
             Phrase("Name the address to which the app has its user's browser sent back, or say that it has no users.")
         )
@@ -119,6 +142,7 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
             redirect_uris=redirect_uris,
             is_machine=is_machine,
             is_device=is_device,
+            exchanges=exchanges,
             auth_method=form.get("auth_method"),
             jwks=json.loads(form["jwks"]) if "jwks" in form else None,
             jwks_uri=form.get("jwks_uri", "").strip() or None,
@@ -126,7 +150,9 @@ def _metadata(form: Mapping[str, str]) -> ClientMetadata:
             is_enterprise_managed=is_enterprise_managed,
             dpop_bound_access_tokens=form.get("dpop") == "yes",
         )
-        return read_preregistration(document, is_machine=is_machine, is_enterprise_managed=is_enterprise_managed)
+        return read_preregistration(
+            document, is_machine=is_machine, is_enterprise_managed=is_enterprise_managed, exchanges=exchanges
+        )
     except OAuthError as error:
         # The rule's own words are those of the answer to a client that registers itself.
         raise NewClientRefused(
