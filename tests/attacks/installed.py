@@ -61,7 +61,7 @@ async def installed(
     fetcher: Fetcher | None = None,
     store: Store | None = None,
     provider: IdentityProvider | AuthProvider | None = None,
-    target: Server | None = None,
+    target: Server | Mapping[str, Server] | None = None,
     allow: Allow | None = None,
     roles: Mapping[str, Role] | None = None,
     external: External | None = None,

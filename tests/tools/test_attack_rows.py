@@ -30,6 +30,7 @@ NAMED = (
     "dpop",
     "enterprise-managed-authorization",
     "workload-identity",
+    "token-exchange",
     "administration",
     "mcp-transport",
     "tasks",
