@@ -32,9 +32,14 @@ MAX_ANSWER: Final = 256 * 1024
 """Bytes of what a server that the operator names may answer."""
 
 
-def way_to(url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext]) -> httpx2.AsyncBaseTransport:
-    """Return the way to a server that the operator names; no proxy leads to this very machine."""
-    return Bounded(transport(_proxy_to(url, proxy), tls))
+def way_to(
+    url: str, proxy: ForwardProxy | None, tls: Callable[[], ssl.SSLContext], *, limit: int | None = MAX_ANSWER
+) -> httpx2.AsyncBaseTransport:
+    """Return the way to a server that the operator names; no proxy leads to this very machine.
+
+    `limit` is of the bytes of an answer; None where whoever reads it counts them.
+    """
+    return Bounded(transport(_proxy_to(url, proxy), tls), limit)
 
 
 _STREAMS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=3.0)

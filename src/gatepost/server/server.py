@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from pydantic import BaseModel
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from gatepost.extensions.apps import AppOptions
+    from gatepost.openapi.building import OpenAPIOptions, Source
     from gatepost.server.calls.around import Hook
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -118,6 +119,17 @@ class Server:
         for prompt in prompts:
             self.add_prompt(prompt)
 
+    @classmethod
+    def from_openapi(cls, source: Source, /, **options: Unpack[OpenAPIOptions]) -> Self:
+        """Return a server whose tools are the operations of an OpenAPI description (docs/openapi.md).
+
+        The description, of 3.0 or 3.1, is an address, a file, or what one holds. Raises ImportError without the extra
+        `openapi`, and UnusableDescription, whose message says where, and what to write instead.
+        """
+        from gatepost.openapi.building import server_from  # noqa: PLC0415 - upwards, as in `serve_stdio`
+
+        return server_from(cls, source, options)
+
     @property
     def generation(self) -> int:
         """Grows with everything that is added or switched: what was computed from a list is stale when it differs."""
@@ -187,8 +199,7 @@ class Server:
             raise RuntimeError(
                 f"the lifespan of {self.name!r} is already open; tests share a gatepost.testing.RunningServer"
             )
-        # Taken while it opens, so that nobody opens it a second time meanwhile.
-        self._is_running = True
+        self._is_running = True  # while it opens, too, so that nobody opens it a second time
         try:
             async with self._lifespan.held():
                 yield
@@ -222,13 +233,10 @@ class Server:
     async def serve_stdio(self, headers: Mapping[str, str] | None = None) -> None:
         """Serve on standard input and output until input ends, or SIGINT or SIGTERM comes: `gatepost.run_stdio`.
 
-        For programs that have an event loop already; it raises as that does.
-
-        Args:
-            headers: what tools find as `ctx.request.headers`.
+        For programs that have an event loop already; it raises as that does. `headers` are what tools find as
+        `ctx.request.headers`.
         """
-        # Upwards, which .importlinter names: a server over HTTP never pays for it.
-        from gatepost.stdio.serving import serve_standard_streams  # noqa: PLC0415 - see above
+        from gatepost.stdio.serving import serve_standard_streams  # noqa: PLC0415 - upwards, which .importlinter names
 
         await serve_standard_streams(self, headers=headers)
 
@@ -262,8 +270,7 @@ class Server:
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that watch this resource that it changed. From any thread; costs nothing if there are none.
 
-        Args:
-            uri: As clients read it, in any spelling: for a resource template, with its variables filled in.
+        `uri` is as clients read it, in any spelling: for a resource template, with its variables filled in.
         """
         self.registry.publish(Change("resource", uri=normal_form(uri) or uri))
 

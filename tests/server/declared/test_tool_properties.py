@@ -18,6 +18,7 @@ from pydantic import BaseModel, EmailStr, Field, HttpUrl, ValidationError
 from pydantic_core import from_json
 
 from gatepost.server.calls.exchange import Exchange
+from gatepost.server.declared.inputs import InputType
 from gatepost.server.declared.tools import Tool
 from gatepost.server.errors import InvalidArguments
 
@@ -140,14 +141,16 @@ def test_schemas_are_valid_json_schema(tool: Tool) -> None:
 @given(data=st.data())
 def test_validating_python_values_and_json_text_is_the_same(tool: Tool, data: st.DataObject) -> None:
     arguments = data.draw(arguments_for(tool))
+    taken = tool._input
+    assert isinstance(taken, InputType)
 
     def outcome(*, same_in_python: bool) -> Any:
         try:
-            return replace(tool._input, same_in_python=same_in_python).validate(arguments)
+            return replace(taken, same_in_python=same_in_python).validate(arguments)
         except InvalidArguments as error:
             return str(error)
 
-    assert tool._input.same_in_python
+    assert taken.same_in_python
     assert repr(outcome(same_in_python=True)) == repr(outcome(same_in_python=False))
 
 

@@ -67,7 +67,7 @@ def invalid_arguments(
     came: dict[str, str] = {}
     asks_for_names = False
     for name in unknown:
-        problems[_plain_name(name)] = ["is not an argument here"]
+        problems[harmless_name(name)] = ["is not an argument here"]
         asks_for_names = True
     if failure is not None and failure.error_count() > _MOST_ERRORS:
         problems[""] = [f"{failure.error_count()} values do not fit"]
@@ -86,7 +86,7 @@ def invalid_arguments(
         ArgumentProblem(location, " or ".join(messages) + came.get(location, ""))
         for location, messages in problems.items()
     ]
-    return InvalidArguments(tool, found, hint=_hint(schema) if asks_for_names else "")
+    return InvalidArguments(tool, found, hint=hint_of(schema) if asks_for_names else "")
 
 
 def described(failure: ValidationError) -> list[ErrorDetails]:
@@ -137,19 +137,20 @@ def _location(error: ErrorDetails, arguments: Mapping[str, Any]) -> str:
             path += f"[{step}]"
             value = value[step]
         elif isinstance(value, dict) and step in value:
-            path += f".{_plain_name(step)}"
+            path += f".{harmless_name(step)}"
             value = value[step]
         elif position == len(error["loc"]) and error["type"] in _MISSING:
-            path += f".{_plain_name(step)}"
+            path += f".{harmless_name(step)}"
     return path.removeprefix(".")
 
 
-def _plain_name(name: object) -> str:
+def harmless_name(name: object) -> str:
     """Return a name that the client may have made up, if it is harmless to print."""
     return name if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else "…"
 
 
-def _hint(schema: Mapping[str, Any]) -> str:
+def hint_of(schema: Mapping[str, Any]) -> str:
+    """Return a sentence that says what a tool with this input schema takes."""
     required = set(schema.get("required", ()))
     names = [f"{name} (required)" if name in required else name for name in schema.get("properties", {})]
     if not names:

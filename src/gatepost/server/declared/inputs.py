@@ -11,8 +11,8 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
-from typing import Annotated, Any, Final, get_origin
+from dataclasses import field, replace
+from typing import Annotated, Any, Final, Protocol, Self, get_origin
 
 import orjson
 from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter
@@ -33,9 +33,23 @@ _LARGEST_THOROUGHLY: Final = 64 * 1024
 """Bytes of the arguments in which every fault is looked for."""
 
 
+class Input(Protocol):
+    """What a tool takes, however it is known."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """`inputSchema`; always of type object."""
+
+    def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the keywords to call the function with, a new dictionary every time, or raise InvalidArguments."""
+
+    def named(self, tool: str) -> Self:
+        """Return it for a tool of another name, which messages say."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputType:
-    """What a tool takes."""
+    """What the parameters of a function, or a model, say that a tool takes."""
 
     tool: str
     """The tool's name, for messages."""
@@ -61,8 +75,12 @@ class InputType:
         is_direct = self.same_in_python and self.names is None and self.whole is None
         object.__setattr__(self, "is_direct", is_direct)
 
+    def named(self, tool: str) -> InputType:
+        """See `Input`."""
+        return replace(self, tool=tool)
+
     def validate(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Return the keywords to call the function with, a new dictionary every time, or raise InvalidArguments."""
+        """See `Input`."""
         if self.is_direct:
             try:
                 direct: dict[str, Any] = self.validator.validate_python(arguments, strict=True)

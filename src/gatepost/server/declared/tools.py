@@ -31,8 +31,8 @@ from gatepost.server.declared.declaration import (
     log_late_failure,
 )
 from gatepost.server.declared.extension_options import TaskOptions, given_in
-from gatepost.server.declared.inputs import input_type
-from gatepost.server.declared.results import error_result, output_type, to_result
+from gatepost.server.declared.inputs import Input, input_type
+from gatepost.server.declared.results import OutputType, error_result, output_type, to_result
 from gatepost.server.errors import InsufficientScope, InvalidArguments, ToolDefinitionError
 from gatepost.tokens.opaque import RandomBytes
 
@@ -136,16 +136,14 @@ class Tool(Declaration):
                 has_dependencies=bool(signature.dependencies),
             )
         self.is_plain = signature.context_parameter is None and self._conditions is None
-        strict = options.get("strict_arguments", False)
-        self._input = input_type(self.name, signature, options.get("inputs"), strict=strict)
+        self._input = self._read_input(options)
         schema = self._input.schema
         try:
             self.mirrored = mirrored_arguments(schema)
         except InvalidAnnotation as error:
             raise ToolDefinitionError(f"{label}: {error}") from None
-        output = signature.returns if (given := options.get("output")) is None else given
         self._returns_error_message = options.get("return_error_message", False)
-        self._output = output_type(output, label, or_error=self._returns_error_message)
+        self._output = self._read_output(options)
         annotations = annotations_of(ToolAnnotations, options.get("annotations"), label)
         self.is_destructive = annotations is not None and annotations.get("destructiveHint", False)
         own_members = {
@@ -155,10 +153,20 @@ class Tool(Declaration):
         }
         self._define(options, own_members)
 
+    def _read_input(self, options: ToolOptions) -> Input:
+        """Return what the function takes. Tools that know it from elsewhere have one of their own."""
+        strict = options.get("strict_arguments", False)
+        return input_type(self.name, self._signature, options.get("inputs"), strict=strict)
+
+    def _read_output(self, options: ToolOptions) -> OutputType | None:
+        """Return what the function gives; as `_read_input`."""
+        output = self._signature.returns if (given := options.get("output")) is None else given
+        return output_type(output, self._signature.function, or_error=self._returns_error_message)
+
     def take_name(self, name: str) -> None:
         """See `Declaration.take_name`."""
         super().take_name(name)
-        self._input = replace(self._input, tool=name)
+        self._input = self._input.named(name)
         self._conditions = None if self._conditions is None else replace(self._conditions, tool=name)
 
     async def call(
