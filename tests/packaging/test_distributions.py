@@ -117,7 +117,7 @@ def test_the_metadata_say_what_pyproject_says(metadata: Message) -> None:
         "License-Expression": "MIT",
         "Requires-Python": ">=3.11",
     }
-    assert metadata.get_all("Provides-Extra") == ["dev", "otel", "postgres"]
+    assert metadata.get_all("Provides-Extra") == ["dev", "openapi", "otel", "postgres"]
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload() == INDEX_README
 

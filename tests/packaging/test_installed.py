@@ -26,8 +26,8 @@ STRICT = {"PYTHONPATH": "", "PYTHONWARNINGS": "error"}
 """Nothing of the checkout; every warning, deprecations of the interpreter's among them, is an error."""
 FOR_TESTS = ("gatepost.stores.conformance", "gatepost.testing")
 """What needs the extra `dev`: what people test their own servers and stores with."""
-FOR_TELEMETRY = [("gatepost.observability.exporting", "opentelemetry.exporter")]
-"""What needs the extra `otel`, and what it lacks without."""
+WITHOUT_EXTRAS = [("gatepost.observability.exporting", "opentelemetry.exporter"), ("gatepost.openapi", "jsonschema_rs")]
+"""What needs the extras `otel` and `openapi`, and what it lacks without."""
 WALK = """
 import importlib, pkgutil, gatepost
 names = [one.name for one in pkgutil.walk_packages(gatepost.__path__, "gatepost.", onerror=lambda name: None)]
@@ -101,8 +101,8 @@ def test_every_module_of_the_wheel_imports_without_development_packages(installe
     walked = run(installed, "-c", WALK, cwd=tmp_path).splitlines()
     failed = [(name, missing) for name, missing in map(str.split, walked) if not name.startswith(FOR_TESTS)]
 
-    assert failed == FOR_TELEMETRY
-    assert {missing for _, missing in map(str.split, walked)} - {"opentelemetry.exporter"} <= {
+    assert failed == WITHOUT_EXTRAS
+    assert {missing for _, missing in map(str.split, walked)} - {"opentelemetry.exporter", "jsonschema_rs"} <= {
         "pytest",
         "pytest_asyncio",
         "mcp",

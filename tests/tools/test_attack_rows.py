@@ -34,6 +34,7 @@ NAMED = (
     "administration",
     "mcp-transport",
     "tasks",
+    "openapi",
     "faults",
     "load",
 )
