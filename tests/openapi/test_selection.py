@@ -9,6 +9,7 @@ import pytest
 
 from gatepost import Server, any_of
 from gatepost.openapi.errors import UnmatchedSelection, UnusableOperation, UnusableOperations
+from gatepost.server.errors import ToolDefinitionError
 from gatepost.testing import Client
 from tests.openapi.described import API, URL, description, one, parameter
 
@@ -159,6 +160,13 @@ def test_names_may_be_given_and_no_other_tool_takes_them() -> None:
     assert len(given) == len(set(given)) == 6
 
 
+def test_a_name_that_was_given_twice_or_is_none_is_an_error() -> None:
+    with pytest.raises(ValueError, match="names gives one name to several operations"):
+        names(names={"listUsers": "list", "listPets": "list"})
+    with pytest.raises(ToolDefinitionError, match="'a b' is no name for a tool"):
+        names(names={"listUsers": "a b"})
+
+
 def test_hints_follow_the_method() -> None:
     tools = Server.from_openapi(PETS, server_url=URL, deprecated=True).tools
     hints = {name: tool.definition["annotations"] for name, tool in tools.items()}
@@ -251,6 +259,7 @@ def test_all_operations_that_cannot_be_served_are_named_at_once_with_what_leaves
         ({"parameters": [parameter("a b", "header")]}, "has a name that cannot be sent"),
         ({"parameters": [{"name": "x", "in": "query", "content": {}}]}, "has a content of one media type"),
         ({"requestBody": {"content": {}}}, "its request body has no content"),
+        ({"requestBody": {"content": {"a/b\r\nX: y": {}}}}, "for a media type"),
         ({"requestBody": {"required": "x", "content": {"a/b": {}}}}, "its request body is not valid"),
     ],
 )

@@ -19,7 +19,7 @@ from gatepost.openapi.description import Found
 from gatepost.openapi.documents import Documents
 from gatepost.openapi.errors import UnusableSchema
 from gatepost.openapi.file_values import FILE, FILE_NAME, read_file_value
-from gatepost.openapi.media_types import essence, is_json, is_text
+from gatepost.openapi.media_types import essence, is_json, is_media_type, is_text
 from gatepost.openapi.schemas import FORM, Schema, SchemaReader
 from gatepost.openapi.styles import QUERY_STYLES, query_parts, scalar
 from gatepost.openapi.texts import LONGEST_DETAIL, bounded
@@ -91,6 +91,8 @@ def read_body(found: Found, documents: Documents, schemas: SchemaReader) -> tupl
         return None, set()
     if not isinstance(raw, dict) or not isinstance(raw.get("content"), dict) or not raw["content"]:
         raise UnusableSchema("its request body has no content")
+    if wrong := [one for one in raw["content"] if not is_media_type(one)]:
+        raise UnusableSchema(f"its request body has {wrong[0]!r} for a media type")
     media_type, kind = min(((one, kind_of(one)) for one in raw["content"]), key=lambda item: _KINDS.index(item[1]))
     described = raw["content"][media_type]
     described = described if isinstance(described, dict) else {}
@@ -137,7 +139,7 @@ def _encodings(given: Any) -> dict[str, FieldEncoding]:
         explode = style == "form" if model.explode is None else model.explode
         # A list of types, or a range, says what is taken, and not what is sent.
         said = model.contentType
-        content_type = said if said is not None and not set(",*") & set(said) else None
+        content_type = said if said is not None and is_media_type(said) and not set(",*") & set(said) else None
         encodings[name] = FieldEncoding(content_type, style, explode, model.allowReserved)
     return encodings
 

@@ -175,6 +175,8 @@ def _names(chosen: Sequence[Found], given: Mapping[str, str]) -> list[str]:
         raise UnmatchedSelection(f"names has {min(unknown)!r}, which is no operation that becomes a tool")
     said = [given.get(str(one)) or given.get(one.id or "") for one in operations]
     taken = {name for name in said if name is not None}
+    if len(taken) < sum(name is not None for name in said):
+        raise ValueError("names gives one name to several operations")
     names: list[str] = []
     for operation, name in zip(operations, said, strict=True):
         own = name or tool_name(operation.id, operation.method, operation.path, taken)

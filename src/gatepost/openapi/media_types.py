@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_NAME: Final = r"[A-Za-z0-9!#$&^_.+*-]+"
+_WHOLE: Final = re.compile(rf"{_NAME}/{_NAME}[ \t]*(?:;[\t\x20-\x7e]*)?")  # RFC 9110 section 8.3.1, or a range of them
 
 _TEXTS: Final = frozenset(
     {
@@ -22,6 +26,11 @@ _TEXTS: Final = frozenset(
         "image/svg+xml",
     }
 )
+
+
+def is_media_type(text: str) -> bool:
+    """Say whether a text is a media type or a range of them, and so can stand in a header."""
+    return _WHOLE.fullmatch(text) is not None
 
 
 def essence(media_type: str) -> str:

@@ -17,7 +17,7 @@ from gatepost.late_dataclass import dataclass
 from gatepost.openapi.description import Found
 from gatepost.openapi.documents import Documents
 from gatepost.openapi.effort import is_deeper
-from gatepost.openapi.media_types import essence, is_json
+from gatepost.openapi.media_types import essence, is_json, is_media_type
 from gatepost.openapi.patterns import LINEAR
 from gatepost.openapi.reading import size_of
 from gatepost.openapi.schemas import Schema, SchemaReader
@@ -109,7 +109,7 @@ def accepted_types(found: Found, documents: Documents) -> str:
     types: dict[str, None] = {}
     for _, raw, _ in _successes(responses if isinstance(responses, dict) else {}, found.base, documents):
         for media_type in raw.get("content") or ():
-            if media_type.isascii() and media_type.isprintable() and "*" not in media_type:
+            if is_media_type(media_type) and not set(",*") & set(media_type):
                 types[media_type] = None
     ordered = sorted(types, key=lambda one: not is_json(one))[:10]
     return ", ".join([*ordered, "*/*;q=0.5" if ordered else "application/json, */*;q=0.5"])
