@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import lzma
 import re
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gatepost import Server
 from gatepost.openapi.building import OpenAPIOptions
@@ -25,6 +28,25 @@ async def test_the_block_with_a_fastapi_app_does_what_the_page_says() -> None:
     assert result.structured_content == {"name": "REX"}
     assert result.content[0].text == '{"name":"REX"}'  # type: ignore[union-attr]  # a text
     assert f"`{result.content[0].text}`" in PAGE  # type: ignore[union-attr]  # likewise
+
+
+def test_the_block_with_githubs_description_chooses_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        return lzma.decompress((Path(__file__).parent / "descriptions" / "github.json.xz").read_bytes())
+
+    monkeypatch.setattr("gatepost.openapi.documents.fetch", fetch)
+    names: dict[str, Any] = {}
+    exec(compile(BLOCKS[0], "docs/openapi.md", "exec"), names)  # noqa: S102 - what people would run
+    tools = names["server"].tools
+    assert [url.rpartition("/")[2] for url in asked] == ["api.github.com.json"]
+    assert {"repos_get", "repos_list-for-user", "issues_create", "issues_get"} <= tools.keys()
+    assert "issues_delete-label" not in tools
+    assert "repos_delete" not in tools
+    assert tools["repos_get"].scopes == {"github:read"}
+    assert tools["issues_create"].scopes == {"github:write"}
 
 
 def test_the_options_of_the_page_are_there() -> None:

@@ -32,7 +32,6 @@ BROUGHT_BY_OTHERS = {
     "markupsafe": "jinja2",
     "prometheus-client": "opentelemetry-exporter-prometheus",
     "pydantic-core": "pydantic",
-    "pyyaml": "uvicorn[standard]",
     "typing-extensions": "pydantic",
     "watchfiles": "uvicorn[standard]",
 }

@@ -17,6 +17,7 @@ RUN_BY: Final = {
     "external-tokens.md": "tests/assembly/test_external_tokens_guide.py",
     "larger-servers.md": "tests/server/test_larger_guide.py",
     "mounting.md": "tests/end_to_end/test_mounting.py",
+    "openapi.md": "tests/openapi/test_documentation.py",
     "other-servers.md": "tests/examples/test_fastmcp_server.py",
     "own-store.md": "tests/stores/conformance/test_own_store_guide.py",
     "protected-applications.md": "tests/web/resource/test_guide.py",

@@ -30,7 +30,7 @@ _LONGEST_WAIT: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class APIAnswer:
     """What an API answered."""
 
     status: int
@@ -58,7 +58,7 @@ class Answer:
 class APIError(ToolError):
     """An API answered that it did not do what it was asked for."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: APIAnswer) -> None:
         said = _said_of_error(answer)
         wait = _wait(answer.retry_after)
         super().__init__(f"The API answered {answer.status_line}{'.' if said is None else f': {said}'}{wait}")
@@ -66,7 +66,7 @@ class APIError(ToolError):
         """Of HTTP."""
 
 
-def to_tool_result(answer: Answer, outputs: Outputs | None, name: str) -> CallToolResult:
+def to_tool_result(answer: APIAnswer, outputs: Outputs | None, name: str) -> CallToolResult:
     """Return the result of a call of the tool `name` that an API answered; raises APIError."""
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - success, in HTTP
         raise APIError(answer)
@@ -89,7 +89,7 @@ def to_tool_result(answer: Answer, outputs: Outputs | None, name: str) -> CallTo
     return CallToolResult(content=content, structured_content=structured, is_error=False)
 
 
-def _json_of(answer: Answer) -> tuple[Any, bool]:
+def _json_of(answer: APIAnswer) -> tuple[Any, bool]:
     """Return the value of JSON, and whether there is one."""
     if not answer.content or not is_json(answer.media_type):
         return None, False
@@ -99,7 +99,7 @@ def _json_of(answer: Answer) -> tuple[Any, bool]:
         return None, False
 
 
-def _block(answer: Answer, name: str) -> ContentBlock:
+def _block(answer: APIAnswer, name: str) -> ContentBlock:
     """Return what was answered as one block of content."""
     kind = essence(answer.media_type)
     if _is_readable(answer):
@@ -114,7 +114,7 @@ def _block(answer: Answer, name: str) -> ContentBlock:
     return EmbeddedResource(type="resource", resource=contents)
 
 
-def _is_readable(answer: Answer) -> bool:
+def _is_readable(answer: APIAnswer) -> bool:
     if answer.media_type:
         return is_text(answer.media_type)
     try:
@@ -123,7 +123,7 @@ def _is_readable(answer: Answer) -> bool:
         return False
 
 
-def _said_of_error(answer: Answer) -> str | None:
+def _said_of_error(answer: APIAnswer) -> str | None:
     """Return what an API says of its error; a page for people says nothing to a model."""
     if essence(answer.media_type) == "text/html" or not _is_readable(answer):
         return None

@@ -31,7 +31,7 @@ _OCTETS: Final = "application/octet-stream"
 _FILE_KEYS: Final = (frozenset({"text"}), frozenset({"base64"}))
 
 
-class Kind(enum.Enum):
+class BodyKind(enum.Enum):
     """How a body is written; the first that an API takes is used."""
 
     JSON = enum.auto()
@@ -41,7 +41,7 @@ class Kind(enum.Enum):
     FILE = enum.auto()
 
 
-_KINDS: Final = list(Kind)
+_KINDS: Final = list(BodyKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class FieldEncoding:
 class Body:
     """The body that an operation takes."""
 
-    kind: Kind
+    kind: BodyKind
     media_type: str
     schema: Schema
     is_required: bool
@@ -109,22 +109,22 @@ def read_body(found: Found, documents: Documents, schemas: SchemaReader) -> tupl
     return Body(kind, _sent_as(kind, media_type), schema, model.required, encodings), refers_to
 
 
-def kind_of(media_type: str) -> Kind:
+def kind_of(media_type: str) -> BodyKind:
     """Return how what is of a media type, or of a range of them, is written."""
     kind = essence(media_type)
     if is_json(kind) or kind in _ANY:
-        return Kind.JSON
+        return BodyKind.JSON
     if kind.startswith("multipart/"):
-        return Kind.MULTIPART
+        return BodyKind.MULTIPART
     if kind == _URL_ENCODED:
-        return Kind.URL_ENCODED
-    return Kind.TEXT if is_text(kind) else Kind.FILE
+        return BodyKind.URL_ENCODED
+    return BodyKind.TEXT if is_text(kind) else BodyKind.FILE
 
 
-def _sent_as(kind: Kind, media_type: str) -> str:
+def _sent_as(kind: BodyKind, media_type: str) -> str:
     if "*" not in media_type:
         return media_type
-    return {Kind.JSON: "application/json", Kind.TEXT: "text/plain"}.get(kind, _OCTETS)
+    return {BodyKind.JSON: "application/json", BodyKind.TEXT: "text/plain"}.get(kind, _OCTETS)
 
 
 def _encodings(given: Any) -> dict[str, FieldEncoding]:
@@ -144,28 +144,28 @@ def _encodings(given: Any) -> dict[str, FieldEncoding]:
     return encodings
 
 
-def _schema(kind: Kind, described: Mapping[str, Any], base: str, schemas: SchemaReader) -> tuple[Schema, set[str]]:
-    if kind is Kind.FILE:
+def _schema(kind: BodyKind, described: Mapping[str, Any], base: str, schemas: SchemaReader) -> tuple[Schema, set[str]]:
+    if kind is BodyKind.FILE:
         return {"$ref": f"#/$defs/{FILE_NAME}"}, {FILE_NAME}
     raw = described.get("schema", {})
-    if kind is Kind.TEXT:
+    if kind is BodyKind.TEXT:
         converted, refers_to = schemas.convert(raw, base)
         is_said = isinstance(converted, dict) and converted.get("type") == "string"
         return (converted, refers_to) if is_said else ({"type": "string"}, set())
-    return schemas.convert(raw, base, files=FORM if kind is Kind.MULTIPART else 0)
+    return schemas.convert(raw, base, files=FORM if kind is BodyKind.MULTIPART else 0)
 
 
 def write_body(body: Body, value: Any) -> Written:
     """Return the bytes of a body, for a value that fits its schema."""
-    if body.kind is Kind.MULTIPART:
+    if body.kind is BodyKind.MULTIPART:
         return Written(None, tuple(_parts(body, value if isinstance(value, dict) else {})), None)
-    if body.kind is Kind.FILE:
+    if body.kind is BodyKind.FILE:
         default = None if body.media_type == _OCTETS else body.media_type
         file = read_file_value(value, default)
         return Written(file.content, (), file.media_type)
-    if body.kind is Kind.URL_ENCODED:
+    if body.kind is BodyKind.URL_ENCODED:
         return Written("&".join(_pairs(body, value)).encode(), (), body.media_type)
-    if body.kind is Kind.TEXT:
+    if body.kind is BodyKind.TEXT:
         content = scalar(value).encode(errors="replace")
         has_charset = "charset" in body.media_type.lower()
         media_type = body.media_type if has_charset else f"{body.media_type}; charset=utf-8"

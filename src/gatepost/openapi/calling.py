@@ -20,10 +20,10 @@ import httpx2
 from mcp_types import CallToolResult
 
 from gatepost.late_dataclass import dataclass
-from gatepost.openapi.answers import Answer, to_tool_result
+from gatepost.openapi.answers import APIAnswer, to_tool_result
 from gatepost.openapi.documents import origin_of
 from gatepost.openapi.outputs import Outputs
-from gatepost.openapi.requests import Request, RequestForm
+from gatepost.openapi.requests import APIRequest, RequestForm
 from gatepost.outbound.fetching import system_trust
 from gatepost.outbound.transport import way_to
 from gatepost.server.calls.context import Context
@@ -101,7 +101,7 @@ class API:
         agent = {"User-Agent": "gatepost"}
         return httpx2.AsyncClient(transport=way, trust_env=False, cookies=jar, timeout=None, headers=agent)
 
-    async def call(self, form: RequestForm, given: Mapping[str, Any], ctx: Context) -> Answer:
+    async def call(self, form: RequestForm, given: Mapping[str, Any], ctx: Context) -> APIAnswer:
         """Return what an operation answers to checked arguments, without what is secret in it.
 
         Raises:
@@ -123,7 +123,7 @@ class API:
         headers = self.headers(ctx)
         return await headers if inspect.isawaitable(headers) else headers
 
-    async def _answer(self, form: RequestForm, request: Request, own: Headers, token: str | None) -> Answer:
+    async def _answer(self, form: RequestForm, request: APIRequest, own: Headers, token: str | None) -> APIAnswer:
         http = self._client()
         added = dict(own) if token is None else {**_without(own, "authorization"), "Authorization": f"Bearer {token}"}
         secrets = Secrets.of(added, self.query, http.headers)
@@ -149,7 +149,7 @@ class API:
             raise RuntimeError("the server's lifespan is not open, so there are no connections")
         return self._open
 
-    async def _followed(self, http: httpx2.AsyncClient, method: str, request: httpx2.Request) -> Answer:
+    async def _followed(self, http: httpx2.AsyncClient, method: str, request: httpx2.APIRequest) -> APIAnswer:
         """Return the answer, also from where it leads on to at the same origin, if reading was all that was asked."""
         for _ in range(_MOST_REDIRECTS):
             response = await http.send(request, stream=True, follow_redirects=False)
@@ -164,10 +164,10 @@ class API:
                 raise RedirectedElsewhere(f"The API leads on to another server, {host[:253]}, which is not followed.")
             if method not in _RETRIED:
                 raise RedirectedElsewhere("The API leads on to another address, which is followed for GET alone.")
-            request = httpx2.Request(method, target, headers=request.headers)
+            request = httpx2.APIRequest(method, target, headers=request.headers)
         raise RedirectedElsewhere("The API leads on and on.")
 
-    async def _read(self, response: httpx2.Response) -> Answer:
+    async def _read(self, response: httpx2.Response) -> APIAnswer:
         limit = self.largest_answer
         said = response.headers.get("content-length", "")
         if response.headers.get("content-encoding", "identity").lower() != "identity":
@@ -179,7 +179,7 @@ class API:
             content += chunk
             if len(content) > limit:
                 raise _too_large(limit)
-        return Answer(
+        return APIAnswer(
             status=response.status_code,
             reason=response.reason_phrase,
             media_type=response.headers.get("content-type", ""),
@@ -200,8 +200,8 @@ def _without(headers: Headers, name: str) -> dict[str, str]:
 
 
 def _request(
-    http: httpx2.AsyncClient, method: str, request: Request, added: Headers, query: Mapping[str, str]
-) -> httpx2.Request:
+    http: httpx2.AsyncClient, method: str, request: APIRequest, added: Headers, query: Mapping[str, str]
+) -> httpx2.APIRequest:
     url = request.url
     if query:
         fixed = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
@@ -236,7 +236,7 @@ class Secrets:
         kept = sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True)
         return cls(tuple(value.encode() for value in kept))
 
-    def cut_from(self, answer: Answer) -> Answer:
+    def cut_from(self, answer: APIAnswer) -> APIAnswer:
         """Return an answer without them."""
         content = answer.content
         for secret in self.values:

@@ -19,7 +19,7 @@ _SENTENCE: Final = re.compile(r".+?[.!?](?=\s|$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class DescribedOperation:
     """An operation of a description, as `include`, `exclude` and `tool_scopes` see it."""
 
     method: str
@@ -40,7 +40,7 @@ class Operation:
 class Found:
     """An operation with what the description says of it."""
 
-    operation: Operation
+    operation: DescribedOperation
     raw: Mapping[str, Any]
     base: str
     """The document in which it stands; `path_base` is that of its path item."""
@@ -145,7 +145,7 @@ def _found(path: str, method: str, given: tuple[Any, str], within: tuple[Mapping
     if not isinstance(raw, dict):
         raise UnusableDescription(f"{method.upper()} {path} is no object")
     tags, identifier = raw.get("tags"), raw.get("operationId")
-    operation = Operation(
+    operation = DescribedOperation(
         method=method.upper(),
         path=path,
         id=identifier if isinstance(identifier, str) else None,

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from gatepost.late_dataclass import dataclass
-from gatepost.openapi.bodies import Body, Kind, Written, write_body
+from gatepost.openapi.bodies import Body, BodyKind, Written, write_body
 from gatepost.openapi.errors import UnusableSchema
 from gatepost.openapi.file_values import is_base64
 from gatepost.openapi.parameters import Argument
@@ -27,7 +27,7 @@ _MOST_DECODINGS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class APIRequest:
     """A request to an API, without what the server adds to each."""
 
     url: str
@@ -57,10 +57,10 @@ class RequestForm:
             if argument.location == "header" and _CONTROLS.search(_header(argument, given.get(argument.name))):
                 yield ArgumentProblem(argument.name, "is sent in a header, which has no line breaks")
         yield from self._problems_in_path(given)
-        if self.body is not None and self.body.kind in {Kind.FILE, Kind.MULTIPART} and self.body_name in given:
+        if self.body is not None and self.body.kind in {BodyKind.FILE, BodyKind.MULTIPART} and self.body_name in given:
             yield from _problems_of_files(given[self.body_name], self.body_name)
 
-    def request(self, given: Mapping[str, Any]) -> Request:
+    def request(self, given: Mapping[str, Any]) -> APIRequest:
         """Return the request for arguments that have passed `check`."""
         query = [self.query] if self.query else []
         headers: dict[str, str] = {"Accept": self.accept}
@@ -89,7 +89,7 @@ class RequestForm:
             if written.media_type is not None:
                 headers["Content-Type"] = written.media_type
         url = self.url + self._path(given)
-        return Request(f"{url}?{'&'.join(query)}" if query else url, headers, written)
+        return APIRequest(f"{url}?{'&'.join(query)}" if query else url, headers, written)
 
     def _path(self, given: Mapping[str, Any]) -> str:
         by_wire_name = {one.wire_name: one for one in self.arguments if one.location == "path"}

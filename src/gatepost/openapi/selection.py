@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, TypedDict
 
 from gatepost.late_dataclass import dataclass
-from gatepost.openapi.description import METHODS, Operation
+from gatepost.openapi.description import METHODS, DescribedOperation
 from gatepost.openapi.errors import UnmatchedSelection
 from gatepost.resource.scope_needs import ScopeNeeds, all_of
 
 
-class Where(TypedDict, total=False):
+class InCommon(TypedDict, total=False):
     """What operations have in common; all that is given has to fit, each by one of its values."""
 
     tags: Iterable[str]
@@ -25,10 +25,10 @@ class Where(TypedDict, total=False):
     """By `operationId`; `*` as in `paths`."""
 
 
-Choice = Callable[[Operation], bool] | Where | Sequence[Where]
+Choice = Callable[[DescribedOperation], bool] | InCommon | Sequence[InCommon]
 """A function of an operation, or what operations have in common, or several of these."""
 Scopes = Iterable["str | ScopeNeeds"]
-ToolScopes = Scopes | Mapping[str, Scopes] | Callable[[Operation], Scopes]
+ToolScopes = Scopes | Mapping[str, Scopes] | Callable[[DescribedOperation], Scopes]
 
 EVERY_OTHER: Final = "*"
 _TAG: Final = "tag:"
@@ -37,7 +37,7 @@ _METHODS: Final = frozenset(method.upper() for method in METHODS)
 
 @dataclass(slots=True)
 class _Condition:
-    """One `Where`, and whether it has fitted."""
+    """One `InCommon`, and whether it has fitted."""
 
     tags: frozenset[str] | None
     methods: frozenset[str] | None
@@ -46,7 +46,7 @@ class _Condition:
     text: str
     has_fitted: bool = False
 
-    def fits(self, operation: Operation) -> bool:
+    def fits(self, operation: DescribedOperation) -> bool:
         fits = (
             (self.tags is None or not self.tags.isdisjoint(operation.tags))
             and (self.methods is None or operation.method in self.methods)
@@ -62,10 +62,10 @@ class Selection:
     """What `include` or `exclude` says."""
 
     option: str
-    function: Callable[[Operation], bool] | None
+    function: Callable[[DescribedOperation], bool] | None
     conditions: Sequence[_Condition] = ()
 
-    def fits(self, operation: Operation) -> bool:
+    def fits(self, operation: DescribedOperation) -> bool:
         """Say whether it names an operation."""
         if self.function is not None:
             return bool(self.function(operation))
@@ -92,7 +92,7 @@ def read_selection(option: str, given: Choice | None) -> Selection | None:
 
 def _condition(option: str, where: Any) -> _Condition:
     advice = f'{option} takes a function, or such as {{"tags": ["pets"], "methods": ["GET"], "paths": ["/pets/*"]}}'
-    if not isinstance(where, Mapping) or not where or not where.keys() <= Where.__optional_keys__:
+    if not isinstance(where, Mapping) or not where or not where.keys() <= InCommon.__optional_keys__:
         raise TypeError(f"{advice}; there are tags, methods, paths and ids")
     if any(isinstance(values, str) for values in where.values()):
         raise TypeError(f"{advice}; each of them is a list")
@@ -109,7 +109,7 @@ class ScopeRule:
     given: ToolScopes
     _used: set[str] = field(default_factory=set, init=False)
 
-    def scopes_of(self, operation: Operation) -> Scopes:
+    def scopes_of(self, operation: DescribedOperation) -> Scopes:
         """Return what the tool for an operation needs; raises UnmatchedSelection if a mapping does not say."""
         given = self.given
         if callable(given):
