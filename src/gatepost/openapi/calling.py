@@ -149,7 +149,7 @@ class API:
             raise RuntimeError("the server's lifespan is not open, so there are no connections")
         return self._open
 
-    async def _followed(self, http: httpx2.AsyncClient, method: str, request: httpx2.APIRequest) -> APIAnswer:
+    async def _followed(self, http: httpx2.AsyncClient, method: str, request: httpx2.Request) -> APIAnswer:
         """Return the answer, also from where it leads on to at the same origin, if reading was all that was asked."""
         for _ in range(_MOST_REDIRECTS):
             response = await http.send(request, stream=True, follow_redirects=False)
@@ -164,7 +164,7 @@ class API:
                 raise RedirectedElsewhere(f"The API leads on to another server, {host[:253]}, which is not followed.")
             if method not in _RETRIED:
                 raise RedirectedElsewhere("The API leads on to another address, which is followed for GET alone.")
-            request = httpx2.APIRequest(method, target, headers=request.headers)
+            request = httpx2.Request(method, target, headers=request.headers)
         raise RedirectedElsewhere("The API leads on and on.")
 
     async def _read(self, response: httpx2.Response) -> APIAnswer:
@@ -201,7 +201,7 @@ def _without(headers: Headers, name: str) -> dict[str, str]:
 
 def _request(
     http: httpx2.AsyncClient, method: str, request: APIRequest, added: Headers, query: Mapping[str, str]
-) -> httpx2.APIRequest:
+) -> httpx2.Request:
     url = request.url
     if query:
         fixed = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query.items())
