@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome
+from gatepost.oauth.audit import ISSUED, AuditEvent, AuditQuery, AuditRecord, Outcome
 from gatepost.oauth.reasons import Reason
 from gatepost.observability import audit_trail as module
-from gatepost.observability.audit_trail import AuditTrail
+from gatepost.observability.audit_trail import AuditTrail, last_use_of_client
 from gatepost.stores.contract.errors import StoreUnavailable
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.web.oauth import grants
 
 NOW = 1_800_000_000
 ADDRESS = "192.0.2.7"
@@ -258,3 +261,19 @@ async def test_the_queue_is_written_in_the_background_and_at_the_end(trail: Audi
         note(trail, AuditEvent.LIMIT)
 
     assert len(await kept(store)) == 2
+
+
+@pytest.mark.parametrize("event", sorted(ISSUED))
+async def test_a_client_was_used_last_when_it_got_tokens_by_whatever_grant(
+    trail: AuditTrail, store: Shaky, event: AuditEvent
+) -> None:
+    for each, outcome in ((event, Outcome.OK), (AuditEvent.REVOCATION, Outcome.OK), (event, Outcome.REFUSED)):
+        await trail.record(each, outcome, address=ADDRESS, client_id="client_1")
+    assert await last_use_of_client(store, "client_1") == NOW
+    assert await last_use_of_client(store, "client_2") is None
+
+
+def test_every_grant_by_which_a_client_gets_tokens_is_known_as_one() -> None:
+    sources = "".join(path.read_text() for path in Path(grants.__file__).parent.glob("*.py"))
+    noted = re.findall(r"note_issued\(\s*request, AuditEvent\.(\w+)", sources)
+    assert {*noted, "TOKEN_EXCHANGE"} == {event.name for event in ISSUED}

@@ -129,6 +129,19 @@ def event_id(*, at: int, microsecond: int, random: bytes) -> str:
     return f"{at:010x}{microsecond:06x}{random.hex()}"
 
 
+ISSUED: Final = frozenset(
+    {
+        AuditEvent.CODE_REDEMPTION,
+        AuditEvent.REFRESH,
+        AuditEvent.CLIENT_CREDENTIALS,
+        AuditEvent.WORKLOAD_GRANT,
+        AuditEvent.ENTERPRISE_GRANT,
+        AuditEvent.DEVICE_LOGIN,
+        AuditEvent.TOKEN_EXCHANGE,
+    }
+)
+"""Those by which a client got tokens."""
+
 REFUSALS: Final = {
     Reason.CLIENT_AUTHENTICATION_FAILED: AuditEvent.CLIENT_AUTHENTICATION,
     Reason.CLIENT_AUTHENTICATION_METHOD_WRONG: AuditEvent.CLIENT_AUTHENTICATION,

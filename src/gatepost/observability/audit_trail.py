@@ -20,7 +20,7 @@ from typing import Final, TypedDict, TypeVar, Unpack
 
 from gatepost.coroutines import repeating
 from gatepost.late_dataclass import dataclass
-from gatepost.oauth.audit import AuditEvent, AuditQuery, AuditRecord, Outcome, event_id
+from gatepost.oauth.audit import ISSUED, AuditEvent, AuditQuery, AuditRecord, Outcome, event_id
 from gatepost.oauth.reasons import Reason
 from gatepost.stores.contract.audit import AuditStore
 from gatepost.stores.contract.errors import StoreUnavailable
@@ -39,9 +39,6 @@ REFUSALS_SECONDS: Final = 600
 _MOST_ADDRESSES: Final = 10_000
 """With their kinds; beyond that all are counted anew."""
 
-_USES: Final = frozenset(
-    {AuditEvent.CODE_REDEMPTION, AuditEvent.REFRESH, AuditEvent.CLIENT_CREDENTIALS, AuditEvent.TOKEN_EXCHANGE}
-)
 _LOOKED_AT: Final = 50
 
 _log = logging.getLogger("gatepost.audit")
@@ -51,7 +48,7 @@ async def last_use_of_client(store: AuditStore, client_id: str) -> int | None:
     """Return when a client last got tokens, seconds UTC; None where its latest events do not say."""
     came_well = AuditQuery(client_id=client_id, outcome=Outcome.OK.value)
     events = await store.list_events(came_well, before=None, limit=_LOOKED_AT)
-    return next((event.at for event in events if event.event in _USES), None)
+    return next((event.at for event in events if event.event in ISSUED), None)
 
 
 class EventDetails(TypedDict, total=False):
