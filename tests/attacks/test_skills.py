@@ -123,6 +123,37 @@ def test_a_file_that_becomes_a_link_after_it_was_looked_at_is_not_followed(root:
         folder.read_skills(root, found)
 
 
+def test_a_folder_that_becomes_a_link_after_it_was_looked_at_is_not_followed(root: Path) -> None:
+    found = folder.survey(root)
+    references = root / "git-workflow" / "references"
+    outside = references.rename(root.parent / "outside")  # the same files, so that nothing else gives it away
+    references.symlink_to(outside)
+
+    with pytest.raises(OSError, match=r"symbolic link|Not a directory"):
+        folder.read_skills(root, found)
+
+
+def test_a_file_that_becomes_a_pipe_after_it_was_looked_at_is_not_waited_for(root: Path) -> None:
+    found = folder.survey(root)
+    guide = root / "git-workflow" / "references" / "GUIDE.md"
+    guide.unlink()
+    os.mkfifo(guide)
+
+    with pytest.raises(folder.InvalidSkill, match="is being written"):
+        folder.read_skills(root, found)
+
+
+def test_a_file_that_another_one_took_the_place_of_is_not_taken(root: Path) -> None:
+    found = folder.survey(root)
+    guide = root / "git-workflow" / "references" / "GUIDE.md"
+    other = root.parent / "same-size.md"
+    other.write_bytes(b"x" * guide.stat().st_size)
+    other.rename(guide)
+
+    with pytest.raises(folder.InvalidSkill, match="is being written"):
+        folder.read_skills(root, found)
+
+
 async def test_a_link_that_is_made_while_the_server_runs_opens_nothing(root: Path) -> None:
     now = [0.0]
     server = Server("docs")

@@ -6,7 +6,7 @@
       billing/refunds/examples/a.md    skill://billing/refunds/examples/a.md
 
 Names that begin with a dot are left out. Symbolic links are refused, and whatever else is neither a file nor a folder:
-nothing outside of the folder is ever read.
+nothing outside of the folder is ever read, also when somebody puts a link in the place of what was looked at.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -38,7 +40,11 @@ _MOST_ENTRIES: Final = 20_000
 _PREFIX: Final = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
 _BAD_NAME: Final = re.compile(r"[\x00-\x1f\x7f\\]")
 _PATH_CHARACTERS: Final = "/!$&'()*+,;=:@~"  # RFC 3986 section 3.3, beside what is never escaped
-_NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
+_FILE: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Without waiting: a pipe in the place of the file would be waited for."""
+_FOLDER: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_DIRECTORY", 0)
+_DESCENDS: Final = os.open in os.supports_dir_fd
+_AFTER_SLASH: Final = "0"  # what comes behind "/" in the order of texts
 
 
 class InvalidSkill(ValueError):
@@ -180,38 +186,72 @@ def read_skills(root: Path, found: Survey, prefix: str = "") -> tuple[Skill, ...
     contents = _contents(root, found, homes)
     # A folder that is a skill itself goes by its own name.
     top = f"{root.name}/" if not homes[0] else ""
-    return tuple(_skill(root, home, f"{prefix}/{top}{home}".strip("/"), found, contents) for home in homes)
+    paths, folders = sorted(contents), sorted(found.folders)
+    return tuple(
+        _skill(
+            root,
+            home,
+            f"{prefix}/{top}{home}".strip("/"),
+            {each: contents[each] for each in _below(home, paths)},
+            frozenset(each.removeprefix(home) for each in _below(home, folders)),
+        )
+        for home in homes
+    )
+
+
+def _below(home: str, paths: Sequence[str]) -> Sequence[str]:
+    """Return those of sorted paths that are in a folder or below it; it ends with a slash, or is the root itself."""
+    return paths[bisect_left(paths, home) : bisect_left(paths, home[:-1] + _AFTER_SLASH)] if home else paths
 
 
 def _contents(root: Path, found: Survey, homes: list[str]) -> dict[str, bytes]:
     """Return what is in the files of all skills, by path; each is read once, though it may belong to several."""
     contents: dict[str, bytes] = {}
+    seen = {path: (size, inode) for path, size, _, inode in found.files}
+    paths = list(seen)
     left = MOST_BYTES_IN_ALL
     for home in homes:
-        own = [(path, size) for path, size, *_ in found.files if path.startswith(home)]
+        own = _below(home, paths)
         if len(own) > MOST_FILES:
             raise InvalidSkill(f"the skill in {root / home} has {len(own)} files, and may have {MOST_FILES}")
-        if sum(size for _, size in own) > MOST_BYTES:
+        if sum(seen[path][0] for path in own) > MOST_BYTES:
             raise InvalidSkill(f"the skill in {root / home} has more than {MOST_BYTES} bytes")
-        for path, size in own:
+        for path in own:
             if path not in contents:
-                left -= size
+                left -= seen[path][0]
                 if left < 0:
                     raise InvalidSkill(f"the skills in {root} have more than {MOST_BYTES_IN_ALL} bytes together")
-                contents[path] = _content(root / path, size)
+                contents[path] = _content(root, path, *seen[path])
     return contents
 
 
-def _content(path: Path, size: int) -> bytes:
-    """Return what is in a file, if it is still the size that was seen."""
-    with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb") as file:
-        content = file.read(size + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
-    if len(content) != size:
-        raise InvalidSkill(f"{path} is being written at the moment")
+def _content(root: Path, path: str, size: int, inode: int) -> bytes:
+    """Return what is in a file, if it is still the one that was seen and has its size."""
+    with os.fdopen(_opened(root, path), "rb") as file:
+        status = os.fstat(file.fileno())
+        is_same = stat.S_ISREG(status.st_mode) and inode in {0, status.st_ino}  # 0: not known, on Windows
+        content = file.read(size + 1) if is_same else None
+    if content is None or len(content) != size:
+        raise InvalidSkill(f"{root / path} is being written at the moment")
     return content
 
 
-def _skill(root: Path, home: str, path: str, found: Survey, contents: dict[str, bytes]) -> Skill:
+def _opened(root: Path, path: str) -> int:
+    """Return the descriptor of a file; raises OSError where it, or a folder on the way to it, is a symbolic link."""
+    if not _DESCENDS:
+        return os.open(root / path, _FILE)
+    *folders, name = path.split("/")
+    with ExitStack() as stack:
+        at = os.open(root, os.O_RDONLY)
+        stack.callback(os.close, at)
+        for folder in folders:
+            at = os.open(folder, _FOLDER, dir_fd=at)
+            stack.callback(os.close, at)
+        return os.open(name, _FILE, dir_fd=at)
+
+
+def _skill(root: Path, home: str, path: str, contents: Mapping[str, bytes], folders: frozenset[str]) -> Skill:
+    """Return a skill, given what is in its files and which folders it has below its own."""
     where = root / home / MAIN
     segments, name = path.rpartition("/")[0], path.rpartition("/")[2]
     try:
@@ -223,9 +263,8 @@ def _skill(root: Path, home: str, path: str, found: Survey, contents: dict[str, 
         raise InvalidSkill(f"{where}: {error}") from None
     if frontmatter.name != name:
         raise InvalidSkill(f"{where}: its name: is {frontmatter.name!r}, and its folder is called {name!r}; they agree")
-    own = sorted((each for each in contents if each.startswith(home)), key=lambda each: (each != home + MAIN, each))
+    own = sorted(contents, key=lambda each: (each != home + MAIN, each))
     files = tuple(_file(path, each.removeprefix(home), contents[each]) for each in own)
-    folders = frozenset(each.removeprefix(home) for each in found.folders if each.startswith(home))
     return Skill(path, frontmatter, files, folders)
 
 
