@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from benchmarks import authorization, cold_start, external, fronts, streams, throughput, workers
+from benchmarks import authorization, cold_start, extensions, external, fronts, streams, throughput, workers
 from benchmarks.comparisons import Comparison
 from benchmarks.environments import (
     CEILING,
     ENVIRONMENTS,
     FASTMCP,
+    FASTMCP_TASKS,
     GATEPOST,
     HERE,
     OFFICIAL_SDK,
@@ -52,6 +53,7 @@ _PARTS: Final = (
     "tokens",
     "front",
     "external",
+    "extensions",
     "workers",
 )
 _LOOK_SECONDS: Final = 3
@@ -144,6 +146,7 @@ def _needed_besides(choice: Choice) -> list[PythonEnvironment]:
         "tokens": [GATEPOST],
         "front": [GATEPOST, CEILING, OFFICIAL_SDK],
         "external": [GATEPOST],
+        "extensions": [GATEPOST, FASTMCP_TASKS],
         "workers": [GATEPOST],
     }
     every = [environment for part in choice.parts for environment in needed.get(part, [])]
@@ -195,6 +198,8 @@ def _measure(choice: Choice, run: Run, directory: Path) -> None:
     if "external" in choice.parts:
         own = external.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
         comparisons.append(own)
+    if "extensions" in choice.parts:
+        comparisons += extensions.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)
     run.comparisons = comparisons
     if "workers" in choice.parts:
         run.worker_costs = workers.measure(rounds=rounds, seconds=seconds, directory=directory, until=until, say=_say)

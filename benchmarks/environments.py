@@ -61,6 +61,10 @@ GATEPOST_AND_SDK: Final = PythonEnvironment(
 """One for both, since one runs the other."""
 OFFICIAL_SDK: Final = PythonEnvironment("official-sdk", ("mcp==2.3.0", *_SERVER), reported=("mcp", "uvicorn"))
 FASTMCP: Final = PythonEnvironment("fastmcp", ("fastmcp==4.2.3", *_SERVER), reported=("fastmcp", "mcp", "uvicorn"))
+# The newest version whose package of tasks could be had.
+FASTMCP_TASKS: Final = PythonEnvironment(
+    "fastmcp-tasks", ("fastmcp==4.1.4", "fastmcp-tasks==4.1.4", *_SERVER), reported=("fastmcp-tasks",)
+)
 # It asks for an older uvicorn than the others.
 HTTP_MCP: Final = PythonEnvironment(
     "http-mcp", ("http-mcp[auth]==0.18.0", "uvicorn", *_SERVER[1:]), reported=("http-mcp", "uvicorn")

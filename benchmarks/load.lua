@@ -5,6 +5,9 @@
 --              must not be used twice in a session
 --   "once"     every request once, then stop (authorization codes)
 --   "refresh"  plan.tokens are refresh tokens; each answer's new one goes to the end of the line and is used in turn
+--   "tasks"    calls that are answered with a task, sent with the first of plan.headers, and as soon as enough of them
+--              wait, `tasks/get` for the oldest, with the second; right is an answer with its result, and one that it
+--              still works sends the task to the end of the line
 --
 -- An answer is right if its status is 200 and it contains plan.marker; wrong ones are counted and make the run void.
 
@@ -15,7 +18,7 @@ ffi.cdef [[
 ]]
 local moment = ffi.new("struct moment")
 
-local plan, requests, taken, newest, id
+local plan, requests, taken, newest, oldest, id
 local threads = {}
 
 -- Read by done(), which runs in another Lua state: hence global, and plain numbers.
@@ -24,6 +27,16 @@ right_answers, wrong_answers, wrong_status, first_sent, last_answered = 0, 0, 0,
 local function now()
   ffi.C.clock_gettime(1, moment)
   return tonumber(moment.seconds) + tonumber(moment.nanoseconds) / 1e9
+end
+
+-- Keeps the task of an answer in line; says whether it came with its result, nil where it is no task that goes well.
+local function is_done(body)
+  local task = body:match('"taskId"%s*:%s*"([^"]+)"')
+  if task == nil or body:find('"status"%s*:%s*"failed"') then return nil end
+  if body:find('"status"%s*:%s*"completed"') and not body:find('"resultType"%s*:%s*"task"') then return true end
+  newest = newest + 1
+  plan.tokens[newest] = task
+  return false
 end
 
 local function formatted(headers, body)
@@ -47,12 +60,23 @@ function init(arguments)
   requests, taken, newest, id = {}, 0, #plan.tokens, plan.first_id
   for index, body in ipairs(plan.bodies) do
     local text = formatted(plan.headers[(index - 1) % #plan.headers + 1], body)
-    requests[index] = plan.kind == "calls" and split(text) or text
+    requests[index] = (plan.kind == "calls" or plan.kind == "tasks") and split(text) or text
   end
+  oldest = 1
+end
+
+-- A request for how it is with the task that waits longest.
+local function fetch()
+  local task = plan.tokens[oldest]
+  plan.tokens[oldest] = nil
+  oldest = oldest + 1
+  plan.headers[2]["Mcp-Name"] = task
+  return formatted(plan.headers[2], plan.before .. task .. plan.after)
 end
 
 function request()
   if first_sent == 0 then first_sent = now() end
+  if plan.kind == "tasks" and newest - oldest + 1 >= plan.waiting then return fetch() end
   taken = taken + 1
   if plan.kind == "refresh" then
     local token = plan.tokens[taken]
@@ -73,6 +97,11 @@ function request()
 end
 
 function response(status, headers, body)
+  if plan.kind == "tasks" and status == 200 then
+    local has_result = is_done(body)
+    if has_result == false then return end
+    if has_result == nil then status = 500 end
+  end
   if status ~= 200 or (plan.marker and not body:find(plan.marker, 1, true)) then
     wrong_answers = wrong_answers + 1
     wrong_status = status

@@ -38,7 +38,8 @@ class LoadFailed(Exception):
 class Plan:
     """What is sent.
 
-    `bodies` are sent with `headers` in turn; both kinds of refresh data are for `kind` "refresh" only.
+    `bodies` are sent with `headers` in turn. `tokens` is for `kind` "refresh"; `before` and `after` stand around a
+    token in that, and around the id of a task in "tasks", where results are fetched once so many tasks are `waiting`.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Plan:
     tokens: Sequence[str] = ()
     before: str = ""
     after: str = ""
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ def _lua(plan: Plan) -> str:
         "first_id": str(next(_first_ids)),
         "before": _text(plan.before),
         "after": _text(plan.after),
+        "waiting": str(plan.waiting),
     }
     return "return {\n" + "".join(f"{name} = {value},\n" for name, value in members.items()) + "}\n"
 

@@ -159,7 +159,7 @@ async def new_code(store: Store, resource: str, index: int) -> tuple[str, Author
     return code, row
 
 
-async def new_tokens(store: Store, resource: str, index: int) -> Tokens:
+async def new_tokens(store: Store, resource: str, index: int, dpop_jkt: str | None = None) -> Tokens:
     """Redeem a new code; return the tokens in clear. They live for a day, so that no run outlives them."""
     _, code = await new_code(store, resource, index)
     now = int(time.time())
@@ -172,6 +172,7 @@ async def new_tokens(store: Store, resource: str, index: int) -> Tokens:
         now=now,
         lifetimes=lifetimes,
         random_bytes=secrets.token_bytes,
+        dpop_jkt=dpop_jkt,
     )
     if await store.grants.redeem_code(code.code_fingerprint, grant, rows, now=now) is not RedeemOutcome.REDEEMED:
         raise RuntimeError("a fresh code could not be redeemed")
