@@ -115,6 +115,11 @@ class RunningServer:
         assert _STARTED.search(self.output), f"the server ended at its start:\n{self.output}"
         return self
 
+    def send(self, which: signal.Signals) -> None:
+        """Send the process a signal, and wait for nothing; it has to run."""
+        assert self._process is not None
+        self._process.send_signal(which)
+
     def kill(self) -> None:
         """End it as a power cut would: SIGKILL."""
         self._end(signal.SIGKILL)

@@ -1,9 +1,10 @@
-"""kill -9 of the process that runs a task, of the one that is asked, and of both (record 0094)."""
+"""kill -9 of the process that runs a task, of the one that is asked, and of both, and one that stands still (0094)."""
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from gatepost.extensions.tasks.settings import TASKS
+from tests.conftest import RequireService
 from tests.end_to_end import local_http
 from tests.end_to_end.running_server import RunningServer
+from tests.stores import postgresql_server
 
 TARGET = "tests/faults/task_target.py:server"
 
@@ -20,29 +23,33 @@ TARGET = "tests/faults/task_target.py:server"
 class Servers:
     """Two servers over one store."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: Mapping[str, str]) -> None:
         self.folder = folder
-        environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false", "TASK_FOLDER": str(folder)}
+        environment = {"MCP_REQUIRE_AUTH": "false", "OAUTH_ENABLED": "false", "TASK_FOLDER": str(folder), **storage}
         self.first, self.second = (
             RunningServer(TARGET, folder / "data", environment=environment, is_measured=False) for _ in range(2)
         )
 
-    def runs(self) -> list[str]:
-        path = self.folder / "runs"
+    def runs(self, what: str = "runs") -> list[str]:
+        path = self.folder / what
         return path.read_text(encoding="utf-8").split() if path.exists() else []
 
-    def until(self, name: str, times: int) -> None:
-        """Wait until a task was begun so often."""
+    def until(self, name: str, times: int, *, what: str = "runs") -> None:
+        """Wait until a task was begun, or cancelled (`left`), so often."""
         deadline = time.monotonic() + local_http.PATIENCE
-        while self.runs().count(name) < times:
-            assert time.monotonic() < deadline, self.runs()
+        while self.runs(what).count(name) < times:
+            assert time.monotonic() < deadline, self.runs(what)
             time.sleep(0.05)
 
 
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[Servers]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def servers(request: pytest.FixtureRequest, tmp_path: Path, require_service: RequireService) -> Iterator[Servers]:
     with ExitStack() as stack:
-        servers = Servers(tmp_path)
+        storage: dict[str, str] = {}
+        if request.param == "postgresql":
+            require_service("PostgreSQL", available=postgresql_server.is_there())
+            storage["MCP_STORAGE_URL"] = stack.enter_context(postgresql_server.schema("faults_tasks"))
+        servers = Servers(tmp_path, storage)
         for server in (servers.first, servers.second):
             stack.callback(server.kill)
             server.start()
@@ -106,3 +113,17 @@ def test_a_task_outlives_the_process_that_runs_it_the_one_that_is_asked_and_both
     assert ended(first, tasks["again-1"]) == ("completed", "again-1 is done")
     assert servers.runs().count("again-1") == 3
     assert servers.runs().count("once-1") == 1
+
+
+def test_a_process_that_stood_still_leaves_the_task_to_whoever_has_adopted_it(servers: Servers) -> None:
+    first, second = servers.first, servers.second
+    task_id = begin(first, "again", "again-1")
+    servers.until("again-1", 1)
+    first.send(signal.SIGSTOP)
+    servers.until("again-1", 2)
+    first.send(signal.SIGCONT)
+    servers.until("again-1", 1, what="left")
+    assert send(second, "tasks/get", task_id, taskId=task_id)["status"] == "working"
+    (servers.folder / "gate").touch()
+    assert ended(first, task_id) == ("completed", "again-1 is done")
+    assert servers.runs().count("again-1") == 2

@@ -20,6 +20,8 @@ def extension_host(path: str, server: Server, core: Core) -> ExtensionHost:
         place=path,
         now=core.now,
         random_bytes=core.random_bytes,
+        key_ring=core.key_ring,
         ears=core.ears,
+        telemetry=core.telemetry,
         settings={TASKS: {AFTER: settings.tasks_after_seconds, PER_USER: settings.tasks_per_user}},
     )

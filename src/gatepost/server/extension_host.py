@@ -9,7 +9,9 @@ from typing import Any
 from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.store import Store
 from gatepost.stores.contract.wakeups import Wakeup
+from gatepost.telemetry.seam import Telemetry
 from gatepost.tokens.opaque import RandomBytes
+from gatepost.tokens.sealing import KeyRing
 
 Ear = Callable[[Wakeup | None], None]
 """Called in the event loop with what another process says that it has done; with None when some of that may have been
@@ -27,7 +29,11 @@ class ExtensionHost:
     now: Callable[[], int]
     """The time, whole seconds UTC."""
     random_bytes: RandomBytes
+    key_ring: KeyRing
+    """Seals what processes of this installation alone are to read."""
     ears: set[Ear]
     """Add yourself to hear of other processes; those of all endpoints are here."""
+    telemetry: Telemetry | None = None
+    """Takes what is measured; None where nobody measures."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """What the operator set, by the identifiers of extensions."""

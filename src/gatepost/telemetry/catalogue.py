@@ -93,6 +93,17 @@ CALLS_WAITING: Final = Metric(
     "gatepost.mcp.calls.waiting", Kind.GAUGE, "{call}", (), "MCP requests that are under way and wait for something."
 )
 STREAMS: Final = Metric("gatepost.mcp.streams", Kind.GAUGE, "{stream}", (), "Streams that clients hold open.")
+TASKS_BEGUN: Final = Metric(
+    "gatepost.tasks.begun", Kind.COUNTER, "{task}", (conventions.TOOL,), "Calls that were answered with a task."
+)
+TASKS_ENDED: Final = Metric(
+    "gatepost.tasks.ended",
+    Kind.COUNTER,
+    "{task}",
+    (conventions.TOOL, "ending"),
+    "Tasks that ended, `completed`, `failed` or `cancelled`. What a process left behind counts where another ends it.",
+)
+TASKS_RUNNING: Final = Metric("gatepost.tasks.running", Kind.GAUGE, "{task}", (), "Tasks that a process runs.")
 ENDPOINT_DURATION: Final = Metric(
     "gatepost.endpoint.duration",
     Kind.HISTOGRAM,
@@ -160,6 +171,9 @@ METRICS: Final = (
     SESSIONS_BEGUN,
     CALLS_WAITING,
     STREAMS,
+    TASKS_BEGUN,
+    TASKS_ENDED,
+    TASKS_RUNNING,
     ENDPOINT_DURATION,
     REFUSALS,
     AUDIT_EVENTS,

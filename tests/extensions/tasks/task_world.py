@@ -24,6 +24,7 @@ from gatepost.server.extension_host import ExtensionHost
 from gatepost.server.server import Server
 from gatepost.stores.contract.store import Store
 from gatepost.stores.sql.sqlite import memory_store
+from gatepost.tokens.sealing import KeyRing
 
 PLACE: Final = "/mcp"
 EVERYTHING: Final[Mapping[str, Any]] = {"elicitation": {}, "sampling": {}, "extensions": {TASKS: {}}}
@@ -122,6 +123,7 @@ class World:
         # As one that outlives its processes: only then they look at what others have done.
         self.store = replace(store or memory_store(), is_lost_at_exit=False)
         self.time = 1_800_000_000
+        self.key_ring = KeyRing([secrets.token_urlsafe(32)])
 
     def host(self, **changes: Any) -> ExtensionHost:
         given: dict[str, Any] = {
@@ -129,6 +131,7 @@ class World:
             "place": PLACE,
             "now": lambda: self.time,
             "random_bytes": secrets.token_bytes,
+            "key_ring": self.key_ring,
             "ears": set(),
             **changes,
         }

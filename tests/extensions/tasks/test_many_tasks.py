@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from gatepost import Server, TaskOptions
-from gatepost.extensions.tasks.runs import MOST_RUNNING
+from gatepost.extensions.tasks.limits import MOST_RUNNING
 from gatepost.extensions.tasks.wire import TooManyTasks
 from tests.extensions.tasks.task_world import World, text_of, until
 

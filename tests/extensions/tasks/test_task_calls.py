@@ -10,7 +10,7 @@ import pytest
 
 from gatepost import Context, InsufficientScope, Server, TaskOptions, ToolError, continue_as_task
 from gatepost.extensions.tasks.extension import Tasks
-from gatepost.extensions.tasks.runs import TaskLimits
+from gatepost.extensions.tasks.limits import TaskLimits
 from gatepost.extensions.tasks.settings import TASKS
 from gatepost.extensions.tasks.wire import TooManyTasks
 from gatepost.protocol.errors import InvalidParams, MethodNotFound, MissingRequiredClientCapability

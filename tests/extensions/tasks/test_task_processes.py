@@ -11,13 +11,14 @@ from pydantic import BaseModel
 
 from gatepost import Context, Server, TaskOptions
 from gatepost.extensions.tasks import kept_requests
+from gatepost.extensions.tasks.access import access_id_of
 from gatepost.extensions.tasks.run import TaskExchange
 from gatepost.extensions.tasks.upkeep import MOST_RUNS
 from gatepost.protocol.versions import REVISION_2026_07_28
 from gatepost.server.calls.exchange import Exchange
 from gatepost.stores.conformance.records import grant, tokens
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.tasks import Task
+from gatepost.stores.contract.tasks import Task, TaskStatus
 from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.tokens.opaque import SecretKind, fingerprint, mint
 from tests.extensions.tasks.task_world import ADA, PLACE, Process, World, text_of, until
@@ -78,7 +79,14 @@ async def left_behind(world: World, process: Process, **changes: Any) -> str:
     exchange = TaskExchange(Exchange(process.principal))
     request = process.request("tools/call", name="pay", arguments={})
     task_id = mint(SecretKind.TASK, process.host.random_bytes)
-    kept = kept_requests.written(request, REVISION_2026_07_28, exchange)
+    kept = kept_requests.written(
+        task_id,
+        request,
+        REVISION_2026_07_28,
+        exchange,
+        key_ring=world.key_ring,
+        random_bytes=process.host.random_bytes,
+    )
     task = Task(
         fingerprint(task_id),
         PLACE,
@@ -90,7 +98,7 @@ async def left_behind(world: World, process: Process, **changes: Any) -> str:
         1000,
         "gone",
         updated_at=world.time,
-        grant_id=None if process.principal is None else process.principal.grant_id,
+        access_id=access_id_of(process.principal),
         request=kept,
     )
     await world.store.tasks.renew_runner("gone", until=world.time)
@@ -134,10 +142,14 @@ async def test_what_cannot_be_run_again_has_failed_and_says_why(world: World) ->
         unknown = await left_behind(world, process, tool="gone")
         broken = await left_behind(world, process, request=b'{"version":"1"}')
         async with world.process():
-            for one in (task_id, often, unknown, broken):
+            for one in (task_id, often, broken):
                 task = await process.until(one)
                 assert (task["status"], task["error"]["code"]) == ("failed", -32603)
                 assert task["statusMessage"]
+            owner = process.runs.owner_of(process.principal)
+            view = await world.store.tasks.find_task(fingerprint(unknown), owner=owner, now=world.time)
+            assert view is not None
+            assert view.task.status is TaskStatus.FAILED
 
 
 async def test_a_task_is_answered_and_cancelled_at_another_process_than_the_one_that_runs_it(

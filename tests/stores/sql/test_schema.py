@@ -445,7 +445,10 @@ async def use_tasks(store: Store) -> None:
     assert await tasks.finish_task(fp("over"), ending, runner="me", now=NOW, kept_until=NOW)
     await tasks.end_runner("me", ending, now=NOW)
     assert await tasks.find_orphans("/mcp", now=NOW)
-    assert await tasks.adopt_tasks("/mcp", ending, runner="other", now=NOW, limit=9, most_runs=3)
+    adoption = await tasks.adopt_tasks("/mcp", ending, runner="other", now=NOW, limit=9, most_runs=3)
+    assert adoption.to_run
+    assert await tasks.list_run("other") == {task.task_fingerprint for task in adoption.to_run}
+    assert len(await tasks.list_adopted("other")) == len(adoption.to_run)
     assert await tasks.cancel_task(key, owner="owner", now=NOW)
     assert await tasks.delete_tasks(before=NOW + 60, limit=9) == 3
     assert await tasks.delete_runners(before=NOW, limit=9) == 1

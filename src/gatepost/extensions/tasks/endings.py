@@ -16,6 +16,8 @@ OUT_OF_TIME: Final = InternalError("The task took longer than its time to live."
 STOPPED: Final = InternalError("The server stopped while the task ran.")
 LOST: Final = InternalError("The process that ran the task ended before it did.")
 UNKNOWN_TOOL: Final = InternalError("The server that would run the task again has no such tool any more.")
+NO_RESULT: Final = InternalError("The call asked its client something while it became a task.")
+UNTOLD: Final = InternalError("It could not be told whether the task was kept.")
 LEFT: Final = TaskEnding(TaskStatus.CANCELLED, message="Its client left before it was answered.")
 ACCESS_TAKEN: Final = TaskEnding(
     TaskStatus.CANCELLED, message="The access that the task was called with was taken back."
@@ -26,6 +28,9 @@ _log: Final = logging.getLogger("gatepost.tasks")
 
 def ending_after(result: Any, most_bytes: int) -> TaskEnding:
     """Return how a task ends whose call has this result."""
+    if type(result) is dict and result.get("resultType") == "input_required":
+        # The caller was told of a task by then, and nobody would send the call again with the answers.
+        return ending_with(NO_RESULT)
     written = encode(result)
     if len(written) > most_bytes:
         return ending_with(InternalError(f"The result is larger than what is kept of a task, {most_bytes} bytes."))

@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Final
 from weakref import WeakKeyDictionary
 
 from gatepost.extensions.tasks import wire
+from gatepost.extensions.tasks.limits import DEFAULT_LIMITS, TaskLimits
 from gatepost.extensions.tasks.options import OPTION
 from gatepost.extensions.tasks.run import TaskExchange
-from gatepost.extensions.tasks.runs import DEFAULT_LIMITS, TaskLimits, TaskRuns
+from gatepost.extensions.tasks.runs import TaskRuns
 from gatepost.extensions.tasks.settings import AFTER, PER_USER, TASKS
 from gatepost.extensions.tasks.upkeep import Upkeep
 from gatepost.extensions.tasks.watching import MOST_IDS, TaskWatch
@@ -32,6 +33,9 @@ from gatepost.server.methods.served_server import Method, ServedServer, check_sc
 from gatepost.server.methods.tools import call_tool, check_call
 from gatepost.server.target import Result
 from gatepost.stores.contract.tasks import TaskView
+from gatepost.telemetry.catalogue import TASKS_RUNNING
+from gatepost.telemetry.seam import NO_LABELS
+from gatepost.tokens.sealing import KeyRing
 
 _MOST_RESPONSES: Final = 100
 
@@ -116,6 +120,8 @@ class Tasks(Extension):
             if host is None:
                 host = await _in_memory(stack)
             runs = TaskRuns(served, self._call, host, self._limits_at(host))
+            if host.telemetry is not None:
+                host.telemetry.observe(TASKS_RUNNING, lambda: [(NO_LABELS, len(runs.running))])
             await stack.enter_async_context(Upkeep(runs).going_on())
             self._runs[served] = runs
             try:
@@ -133,9 +139,9 @@ class Tasks(Extension):
         responses = input_responses_of(request.params)
         if "inputResponses" not in request.params or len(responses) > _MOST_RESPONSES:
             raise InvalidParams(f'"params.inputResponses" must have the responses, at most {_MOST_RESPONSES}.')
-        key, _ = await self._found(served, request, exchange)
+        await self._found(served, request, exchange)
         written = {name: encode(response) for name, response in responses.items()}
-        await self._of(served).answer(key, written, exchange)
+        await self._of(served).answer(request.params["taskId"], written, exchange)
         return {}
 
     async def _cancel(self, served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
@@ -150,6 +156,9 @@ class Tasks(Extension):
         tool: Tool | None = served.tools.known.get(view.task.tool)
         if tool is not None:
             check_scopes(exchange, tool)
+        elif exchange.granted is not None:
+            # Nobody knows here which scopes its tool needs, as in a process that has other tools already.
+            raise wire.unknown_task()
         return key, view
 
     async def watch(self, served: ServedServer, request: Request, exchange: Exchange) -> TaskWatch | None:
@@ -174,7 +183,7 @@ class Tasks(Extension):
             except InvalidParams:
                 continue  # left out like what does not exist
             tool = served.tools.known.get(view.task.tool)
-            if exchange.granted is None or tool is None or tool.scopes <= exchange.granted:
+            if exchange.granted is None or (tool is not None and tool.scopes <= exchange.granted):
                 found[key] = task_id
         return TaskWatch(runs.watches, found, find)
 
@@ -210,5 +219,10 @@ async def _in_memory(stack: AsyncExitStack) -> ExtensionHost:
     await store.open()
     stack.push_async_callback(store.close)
     return ExtensionHost(
-        store=store, place="", now=lambda: int(time.time()), random_bytes=secrets.token_bytes, ears=set()
+        store=store,
+        place="",
+        now=lambda: int(time.time()),
+        random_bytes=secrets.token_bytes,
+        key_ring=KeyRing([secrets.token_urlsafe(32)]),
+        ears=set(),
     )

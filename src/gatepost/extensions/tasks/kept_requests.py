@@ -1,7 +1,7 @@
 """What is kept of a call so that it can be run again by another process: what was asked, and who asked.
 
 The caller's token is not: a run that is begun again acts for the same person with the same scopes, and the grant is
-looked at first.
+looked at first. All of it is sealed under the operator's keys, since the task's id is among it.
 """
 
 from __future__ import annotations
@@ -17,11 +17,22 @@ from gatepost.protocol.modern import CLIENT_CAPABILITIES, PROTOCOL_VERSION
 from gatepost.protocol.versions import MODERN, Revision
 from gatepost.resource.principal import Principal
 from gatepost.stores.contract.tasks import Task
+from gatepost.tokens.opaque import RandomBytes, fingerprint
+from gatepost.tokens.sealing import KeyRing, SealBroken
 
 _SETS: Final = ("scopes", "roles")
+_PURPOSE: Final = "task-request"
 
 
-def written(request: Request, revision: Revision, exchange: TaskExchange) -> bytes:
+def written(
+    task_id: str,
+    request: Request,
+    revision: Revision,
+    exchange: TaskExchange,
+    *,
+    key_ring: KeyRing,
+    random_bytes: RandomBytes,
+) -> bytes:
     """Return a call as it is kept."""
     meta = request.params["_meta"]
     principal, granted = exchange.principal, exchange.granted
@@ -31,8 +42,9 @@ def written(request: Request, revision: Revision, exchange: TaskExchange) -> byt
         who |= {name: sorted(who[name]) for name in _SETS}
         if not who["actors"]:
             del who["actors"]  # servers of the version before run what has none
-    return encode(
+    plaintext = encode(
         {
+            "id": task_id,
             "version": revision.version,
             "name": request.params["name"],
             "arguments": request.params.get("arguments"),
@@ -41,13 +53,19 @@ def written(request: Request, revision: Revision, exchange: TaskExchange) -> byt
             "granted": None if granted is None else sorted(granted),
         }
     )
+    place = fingerprint(task_id)
+    return key_ring.seal(plaintext, purpose=_PURPOSE, associated_data=place, random_bytes=random_bytes)
 
 
-def read(task: Task) -> tuple[Request, Revision, ResumedExchange]:
-    """Return the call of a task; raises ValueError: it is one that this version cannot run."""
-    kept = json.loads(task.request or b"null")
+def read(task: Task, key_ring: KeyRing) -> tuple[str, Request, Revision, ResumedExchange]:
+    """Return the id of a task, and its call; raises ValueError: this version or its keys cannot read it."""
     try:
-        revision, who, granted = MODERN[kept["version"]], kept["principal"], kept["granted"]
+        plaintext = key_ring.open(task.request or b"", purpose=_PURPOSE, associated_data=task.task_fingerprint)
+    except SealBroken as error:
+        raise ValueError(f"what was kept of its call does not open: {error}") from None
+    kept = json.loads(plaintext)
+    try:
+        task_id, revision, who, granted = kept["id"], MODERN[kept["version"]], kept["principal"], kept["granted"]
         if who is not None:
             who |= {name: frozenset(who[name]) for name in _SETS}
             who["actors"] = tuple(who.get("actors", ()))
@@ -57,4 +75,4 @@ def read(task: Task) -> tuple[Request, Revision, ResumedExchange]:
     except (KeyError, TypeError) as error:
         raise ValueError("the task was begun by a version that kept something else") from error
     exchange = ResumedExchange(principal, granted=None if granted is None else frozenset(granted))
-    return Request(0, "tools/call", params), revision, exchange
+    return task_id, Request(0, "tools/call", params), revision, exchange

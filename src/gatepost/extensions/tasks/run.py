@@ -32,11 +32,19 @@ class Kept(Protocol):
         ...
 
     async def keep_value(self, name: str, value: bytes) -> None:
-        """Keep a value for another run."""
+        """Keep a value for another run, if there may be one; raises CancelledError as `ask` does."""
         ...
 
     def note(self, message: str) -> Coroutine[Any, Any, None]:
         """Keep how far it is, in words."""
+        ...
+
+    async def finish(self, ending: TaskEnding) -> bool:
+        """Keep how it ended; False where it has ended otherwise before, or cannot be kept."""
+        ...
+
+    async def let_go(self) -> None:
+        """Hear of it no more: the store knows how it ended."""
         ...
 
 
@@ -51,9 +59,13 @@ class Run:
     key: bytes = b""
     """The fingerprint of its task; empty while it is none."""
     person: str = ""
-    grant_id: str | None = None
+    tool: str = ""
+    access_id: str | None = None
+    """What its caller's access hangs on."""
     stopped_with: TaskEnding | None = None
     """How it is to end, where it was stopped from here; None where the store says already."""
+    is_cancelled_there: bool = False
+    """Whether the store says that it was cancelled."""
     timer: asyncio.TimerHandle | None = None
     """Stops it when its time is over."""
 
@@ -75,7 +87,7 @@ class Run:
 class TaskExchange(Exchange):
     """The exchange of a run: that of its request, until it is a task, and then that of nobody who waits."""
 
-    __slots__ = ("_inner", "kept", "memory", "run", "told")
+    __slots__ = ("_inner", "decided", "kept", "memory", "run", "told")
 
     takes_progress = True
 
@@ -89,6 +101,8 @@ class TaskExchange(Exchange):
         """What earlier runs kept."""
         self.told: Callable[[], Awaitable[bool]] | None = None
         """Makes it a task when its code says so; None where it cannot become one."""
+        self.decided: asyncio.Future[bool] | None = None
+        """Done once it is known whether it is a task from here on; None until somebody sets about making it one."""
 
     @property
     def granted(self) -> frozenset[str] | None:
@@ -182,6 +196,9 @@ class TaskClient:
 
     async def request(self, requests: InputRequests) -> Results:
         """Ask, as `McpClient.request`; in a task it waits, for as long as the task lives."""
+        if self._exchange.kept is None and self._exchange.decided is not None:
+            # It is about to become one. What is asked by the call itself would end the call, of which a task is left.
+            await asyncio.shield(self._exchange.decided)
         kept = self._exchange.kept
         if kept is None:
             return await self._of_request.request(requests)

@@ -13,9 +13,12 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from gatepost.extensions.tasks import kept_requests, wire
-from gatepost.extensions.tasks.endings import LEFT, OUT_OF_TIME, STOPPED, ending_after, ending_with
-from gatepost.extensions.tasks.kept_run import KeptRun
-from gatepost.extensions.tasks.run import Run, TaskExchange, value_of
+from gatepost.extensions.tasks.access import access_id_of, taken_back
+from gatepost.extensions.tasks.endings import LEFT, OUT_OF_TIME, STOPPED, UNTOLD, ending_after, ending_with
+from gatepost.extensions.tasks.kept_run import KeptRun, keep_ending
+from gatepost.extensions.tasks.limits import TaskLimits
+from gatepost.extensions.tasks.run import Kept, Run, TaskExchange, value_of
+from gatepost.extensions.tasks.sealing import TaskSeal
 from gatepost.extensions.tasks.watching import Watches
 from gatepost.extensions.tasks.wire import TooManyTasks
 from gatepost.late_dataclass import dataclass
@@ -23,12 +26,15 @@ from gatepost.protocol.errors import InvalidParams
 from gatepost.protocol.messages import Request
 from gatepost.protocol.versions import Revision
 from gatepost.resource.principal import Principal
+from gatepost.server.calls.cancellation import is_cancellation
 from gatepost.server.calls.exchange import Exchange
 from gatepost.server.calls.waiters import Waiters
 from gatepost.server.extension_host import ExtensionHost
 from gatepost.server.methods.served_server import Method, ServedServer
 from gatepost.stores.contract.errors import StoreUnavailable
-from gatepost.stores.contract.tasks import Task, TaskEnding, TaskView
+from gatepost.stores.contract.tasks import Task, TaskEnding, TaskStatus, TaskView
+from gatepost.telemetry import conventions
+from gatepost.telemetry.catalogue import TASKS_BEGUN, TASKS_ENDED, Metric
 from gatepost.tokens.opaque import SecretKind, fingerprint, looks_like, mint
 
 if TYPE_CHECKING:
@@ -36,35 +42,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS: Final = 60
 """After which other processes take this one for dead, unless it says that it lives."""
-KEPT_SECONDS: Final = 300
-"""How long a result is kept at least, however late it came."""
-MOST_RUNNING: Final = 10_000
-"""Tasks that run in one process, of one endpoint."""
-MOST_RUNNING_OF_PERSON: Final = 100
-MOST_OF_PERSON: Final = 1_000
-"""Tasks that are kept, running or not."""
-MOST_OF_EVERYBODY: Final = 10_000
-"""Tasks that are kept where nobody has a token; they count together."""
-LARGEST_RESULT: Final = 4 * 1024 * 1024
-"""Bytes."""
-_TRIES: Final = 8
-"""How often it is tried to keep how a task ended, in two minutes."""
-
 _log: Final = logging.getLogger("gatepost.tasks")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskLimits:
-    """How much there may be of what."""
-
-    running: int = MOST_RUNNING
-    running_of_person: int = MOST_RUNNING_OF_PERSON
-    of_person: int = MOST_OF_PERSON
-    of_everybody: int = MOST_OF_EVERYBODY
-    result_bytes: int = LARGEST_RESULT
-
-
-DEFAULT_LIMITS: Final = TaskLimits()
 
 
 @dataclass(slots=True, eq=False)
@@ -124,6 +102,7 @@ class TaskRuns:
         try:
             await asyncio.wait([run.work, waiting], timeout=options.after, return_when=asyncio.FIRST_COMPLETED)
             if not run.work.done():
+                run.exchange.decided = decided
                 with suppress(TooManyTasks, StoreUnavailable):
                     answer = await self._become(run, request, revision, options)
                     decided.set_result(True)
@@ -146,7 +125,7 @@ class TaskRuns:
         view = await self.host.store.tasks.find_task(key, owner=self.owner_of(exchange.principal), now=self.host.now())
         if view is None:
             raise wire.unknown_task()
-        return key, view
+        return key, TaskSeal(task_id).opened_view(view)
 
     async def find_for_watch(self, task_id: str, exchange: Exchange) -> TaskView | None:
         """Return a task of somebody who listens; None where they have none, or no access any more."""
@@ -154,17 +133,18 @@ class TaskRuns:
         if principal is not None and principal.expires_at is not None and principal.expires_at <= self.host.now():
             return None
         try:
-            grant_id = None if principal is None else principal.grant_id
-            if grant_id is not None and await self.host.store.grants.list_revoked([grant_id]):
+            access_id = access_id_of(principal)
+            if access_id is not None and await taken_back([access_id], self.host.store):
                 return None
             return (await self.find(task_id, exchange))[1]
         except (InvalidParams, StoreUnavailable):
             return None
 
-    async def answer(self, key: bytes, responses: Mapping[str, bytes], exchange: Exchange) -> None:
+    async def answer(self, task_id: str, responses: Mapping[str, bytes], exchange: Exchange) -> None:
         """Take what the client answers to what its task asked."""
-        owner, now = self.owner_of(exchange.principal), self.host.now()
-        if not await self.host.store.tasks.answer(key, responses, owner=owner, now=now):
+        key, owner, now = fingerprint(task_id), self.owner_of(exchange.principal), self.host.now()
+        sealed = TaskSeal(task_id).sealed("response", responses, self.host.random_bytes)
+        if not await self.host.store.tasks.answer(key, sealed, owner=owner, now=now):
             raise wire.unknown_task()
         self.waiters.wake(key)
         self.watches.changed(key)
@@ -175,7 +155,7 @@ class TaskRuns:
         if not await self.host.store.tasks.cancel_task(key, owner=owner, now=now):
             raise wire.unknown_task()
         self.watches.changed(key)
-        await self.stop_cancelled(key)
+        self.stop_cancelled(key)
 
     def owner_of(self, principal: Principal | None) -> str:
         """Return whom a task is bound to: a person with the app they call with; everybody where nobody has a token."""
@@ -197,58 +177,78 @@ class TaskRuns:
             raise
 
     async def _keep(self, run: Run, request: Request, revision: Revision, options: TaskOptions) -> dict[str, Any]:
-        principal, now = run.exchange.principal, self.host.now()
+        principal = run.exchange.principal
         self._check_room(run.person)
         self._of_person[run.person] += 1
         try:
             await self.be_alive()
             task_id = mint(SecretKind.TASK, self.host.random_bytes)
-            task = Task(
-                fingerprint(task_id),
-                self.host.place,
-                self.owner_of(principal),
-                json.dumps([self.host.place, run.person]),
-                request.params["name"],
-                created_at=now,
-                expires_at=now + max(1, int(options.ttl)),
-                poll_interval=max(1, int(options.poll_interval * 1000)),
-                runner=self.runner,
-                updated_at=now,
-                grant_id=None if principal is None else principal.grant_id,
-                request=kept_requests.written(request, revision, run.exchange) if options.resumable else None,
-            )
+            task = self._task(task_id, run, request, revision, options)
             most = self.limits.of_everybody if principal is None else self.limits.of_person
-            if not await self.host.store.tasks.begin_task(task, most=most):
+            if not await self._begin_in_store(task, most):
                 raise TooManyTasks(f"At most {most} tasks are kept; new ones have to wait.")  # noqa: TRY301 - as any error
         except BaseException:
             self._leave(run)
             raise
-        self.take(run, task, request, revision)
+        self._count(TASKS_BEGUN, task.tool)
+        self.take(run, task, TaskSeal(task_id), request, revision)
         return wire.created(task, task_id)
 
-    def take(self, run: Run, task: Task, request: Request, revision: Revision) -> None:
+    def _task(self, task_id: str, run: Run, request: Request, revision: Revision, options: TaskOptions) -> Task:
+        principal, host, now = run.exchange.principal, self.host, self.host.now()
+        kept: bytes | None = None
+        if options.resumable:
+            kept = kept_requests.written(
+                task_id, request, revision, run.exchange, key_ring=host.key_ring, random_bytes=host.random_bytes
+            )
+        return Task(
+            fingerprint(task_id),
+            host.place,
+            self.owner_of(principal),
+            json.dumps([host.place, run.person]),
+            request.params["name"],
+            created_at=now,
+            expires_at=now + max(1, int(options.ttl)),
+            poll_interval=max(1, int(options.poll_interval * 1000)),
+            runner=self.runner,
+            updated_at=now,
+            access_id=access_id_of(principal),
+            request=kept,
+        )
+
+    async def _begin_in_store(self, task: Task, most: int) -> bool:
+        try:
+            return await self.host.store.tasks.begin_task(task, most=most)
+        except StoreUnavailable:
+            # It may be there all the same. Nobody runs it then, and nobody has its id.
+            self.spawn(keep_ending(self, task.task_fingerprint, self.runner, ending_with(UNTOLD)))
+            raise
+
+    def take(self, run: Run, task: Task, seal: TaskSeal, request: Request, revision: Revision) -> None:
         """Run a task that is kept as this process's; it may be at work already."""
-        run.key, run.grant_id = task.task_fingerprint, task.grant_id
+        run.key, run.tool, run.access_id = task.task_fingerprint, task.tool, task.access_id
         if not self.running:
             self.woken.set()
         self.running[run.key] = run
-        run.exchange.kept = KeptRun(self, run.key)
+        is_resumable = task.request is not None
+        run.exchange.kept = KeptRun(self, run, seal, self.runner, is_resumable=is_resumable)
         loop = asyncio.get_running_loop()
         left = max(1, task.expires_at - self.host.now())
         run.timer = loop.call_later(left, run.stop, ending_with(OUT_OF_TIME))
         if run.work is None:
             run.work = self._start(run, request, revision)
-        self.spawn(self._conclude(run))
+        self.spawn(self._conclude(run, run.exchange.kept))
 
     async def take_again(self, task: Task) -> None:
         """Run a task again that another process left behind; raises ValueError: it cannot be."""
-        request, revision, exchange = kept_requests.read(task)
+        task_id, request, revision, exchange = kept_requests.read(task, self.host.key_ring)
+        seal = TaskSeal(task_id)
         run = Run(TaskExchange(exchange), person=_person(exchange.principal))
-        values = await self.host.store.tasks.find_values(task.task_fingerprint)
+        values = seal.opened("value", await self.host.store.tasks.find_values(task.task_fingerprint))
         run.exchange.memory.update({name: value_of(value) for name, value in values.items()})
         self._of_person[run.person] += 1
         _log.info("a task of %s is run again", task.tool)
-        self.take(run, task, request, revision)
+        self.take(run, task, seal, request, revision)
 
     def _start(self, run: Run, request: Request, revision: Revision) -> asyncio.Task[Any]:
         async def work() -> Any:
@@ -258,50 +258,48 @@ class TaskRuns:
         task.add_done_callback(_look_at)
         return task
 
-    async def _conclude(self, run: Run) -> None:
+    async def _conclude(self, run: Run, kept: Kept) -> None:
         """Wait until a task has ended, and keep how."""
+        try:
+            ending = await self._ending_of(run)
+            if ending is not None:
+                if await kept.finish(ending):
+                    self.count_ended(run.tool, ending.status)
+                return
+            self._forget(run)
+            await kept.let_go()
+            if run.is_cancelled_there:
+                self.count_ended(run.tool, TaskStatus.CANCELLED)
+        finally:
+            self._forget(run)
+
+    async def _ending_of(self, run: Run) -> TaskEnding | None:
+        """Return how a run ends; None where the store says so, or another process will."""
         assert run.work is not None  # noqa: S101 - it was begun by who called this; tells mypy
         try:
-            ending = ending_after(await run.work, self.limits.result_bytes)
+            return ending_after(await run.work, self.limits.result_bytes)
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and not run.scope.is_cancelled:
+            if run.scope.is_cancelled:
+                return run.stopped_with
+            if is_cancellation(error):
                 raise  # the loop ends
-            stopped = run.scope.is_cancelled
-            ending_of = run.stopped_with if stopped else ending_with(error, self.host.random_bytes)
-            if ending_of is None:
-                await self._let_go(run)
-                return
-            ending = ending_of
-        for number in range(_TRIES):
-            if await self._finish(run, ending):
-                break
-            await self.pause(min(2**number, 30))
-        self._forget(run)
-
-    async def _finish(self, run: Run, ending: TaskEnding) -> bool:
-        """Keep how a task ended; False if it is to be tried again."""
-        now = self.host.now()
-        try:
-            await self.host.store.tasks.finish_task(
-                run.key, ending, runner=self.runner, now=now, kept_until=now + KEPT_SECONDS
-            )
-        except StoreUnavailable as error:
-            _log.warning("how a task ended cannot be kept yet: %s", error)
-            return False
-        self.watches.changed(run.key)
-        return True
-
-    async def _let_go(self, run: Run) -> None:
-        """Forget a run whose end the store knows."""
-        self._forget(run)
-        with suppress(StoreUnavailable):
-            await self.host.store.tasks.forget_news(self.runner, [run.key])
+            return ending_with(error, self.host.random_bytes)
 
     def _forget(self, run: Run) -> None:
-        if self.running.pop(run.key, None) is not None:
+        # By now the same task may run here again.
+        if self.running.get(run.key) is run:
+            del self.running[run.key]
             self._leave(run)
         if run.timer is not None:
             run.timer.cancel()
+
+    def count_ended(self, tool: str, status: TaskStatus) -> None:
+        """Count a task that this process has seen end."""
+        self._count(TASKS_ENDED, tool, ending=status.value)
+
+    def _count(self, metric: Metric, tool: str, **labels: str) -> None:
+        if self.host.telemetry is not None:
+            self.host.telemetry.count(metric, {conventions.TOOL: tool, **labels})
 
     def _leave(self, run: Run) -> None:
         self._of_person[run.person] -= 1
@@ -323,6 +321,21 @@ class TaskRuns:
             await self.host.store.tasks.renew_runner(self.runner, until=now + LEASE_SECONDS)
             self.alive_until, self.alive_at = now + LEASE_SECONDS, at
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether others may take this process for dead: it was not renewed in time, as when it stood still."""
+        if not self.alive_until:
+            return False
+        return self.host.now() >= self.alive_until or self.monotonic() - self.alive_at > LEASE_SECONDS * 5 / 6
+
+    async def stop_what_is_anothers(self) -> None:
+        """Stop what runs here and has been adopted by another process, or is over; raises StoreUnavailable."""
+        before = tuple(self.running.items())
+        own = await self.host.store.tasks.list_run(self.runner)
+        for key, run in before:
+            if key not in own and self.running.get(key) is run:
+                run.stop()
+
     def stop_what_may_be_anothers(self, seconds: float) -> None:
         """Stop all that runs here, each within so many seconds, once others may take this process for dead.
 
@@ -337,10 +350,11 @@ class TaskRuns:
     def _new_runner(self) -> str:
         return self.host.random_bytes(16).hex()
 
-    async def stop_cancelled(self, key: bytes) -> None:
+    def stop_cancelled(self, key: bytes) -> None:
         """Stop a task that was cancelled in the store, if it runs here."""
         run = self.running.get(key)
         if run is not None:
+            run.is_cancelled_there = True
             run.stop()
 
     async def close(self, seconds: float) -> None:

@@ -103,4 +103,6 @@ class TaskWatch:
         if view is None or self._told.get(key) == view.task.version:
             return None
         self._told[key] = view.task.version
+        if view.task.status.is_over:
+            self.watches.remove(key, self)  # it stays so
         return wire.NOTIFICATION, wire.detailed(view, self.ids[key])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from gatepost.late_dataclass import dataclass
 from gatepost.stores.contract.users import Person
 from gatepost.tokens.opaque import RandomBytes, SecretKind, fingerprint, identifier, mint
 
+KEY_ID_PREFIX = "key_"
+"""What the public id of each begins with; no id of a grant does."""
 LAST_USE_SECONDS = 300
 """The last use of a key is written at most that often."""
 
@@ -86,7 +89,7 @@ def new_api_key(
     """
     secret = mint(SecretKind.API_KEY, random_bytes)
     key = ApiKey(
-        key_id=identifier("key_", random_bytes),
+        key_id=identifier(KEY_ID_PREFIX, random_bytes),
         name=name,
         key_fingerprint=fingerprint(secret),
         user_subject=user_subject,
@@ -126,6 +129,9 @@ class ApiKeyStore(Protocol):
 
         Repeated: None; or by its name another key, if one was made meanwhile. By `key_id` that cannot be.
         """
+
+    async def list_revoked(self, key_ids: Collection[str]) -> set[str]:
+        """Return which of these keys were revoked."""
 
     async def note_use(self, key_id: str, *, at: int) -> None:
         """Keep when a key was used, unless a use less than `LAST_USE_SECONDS` before is kept, or any after.

@@ -57,12 +57,13 @@ class Task:
     """Counts up with each change that its client may see."""
     runs: int = 1
     """How often it was begun."""
-    grant_id: str | None = None
-    """The grant of the caller's token, if that has one."""
+    access_id: str | None = None
+    """What its caller's access hangs on: the id of their grant or API key, if it is one of ours."""
     request: bytes | None = field(default=None, repr=False)
-    """What it takes to run it again, JSON; None for one that is not run again, and once it is over."""
+    """What it takes to run it again, sealed; None for one that is not run again, and once it is over."""
     outcome: bytes | None = field(default=None, repr=False)
-    """The result or error, JSON; None until it has ended with one."""
+    """The result or error, sealed, or plain where it holds nothing of the caller's; None until it has ended with one.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class TaskView:
 
     task: Task
     open_requests: Mapping[str, bytes]
-    """Requests to the client, JSON, by key; empty unless `input_required`."""
+    """Requests to the client, by key; empty unless `input_required`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,20 @@ class TaskEnding:
     message: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What became of tasks that a dead runner left behind."""
+
+    to_run: Sequence[Task]
+    """Those that whoever adopts them is to run again, as they were before."""
+    ended: Sequence[Task]
+    """Those that ended, as they were before."""
+
+
 class TaskStore(Protocol):
     """Tasks, what they ask their clients, and who runs them.
+
+    What requests, responses, values and outcomes say is not looked at: they come sealed, and go out as they came.
 
     Other processes are woken (`Wakeups`) by whatever changes what a client may see of a task, under its fingerprint in
     hexadecimal digits.
@@ -185,18 +198,27 @@ class TaskStore(Protocol):
         Repeated: fine.
         """
 
+    async def list_run(self, runner: str) -> set[bytes]:
+        """Return the tasks that a runner runs, by their fingerprints: neither over nor adopted by another one."""
+
     async def find_orphans(self, place: str, *, now: int) -> bool:
         """Say whether there are tasks of this place whose runner lives no more."""
 
     async def adopt_tasks(
         self, place: str, ending: TaskEnding, *, runner: str, now: int, limit: int, most_runs: int
-    ) -> list[Task]:
-        """Give a runner up to `limit` tasks whose runner lives no more, and return those that it is to run again.
+    ) -> Adoption:
+        """Give a runner up to `limit` tasks whose runner lives no more, to run them again.
 
         Those that cannot be run again, or were begun `most_runs` times, end instead. What was asked and not answered is
         open no more: the next run asks again.
 
         Repeated: none of the first call are among them.
+        """
+
+    async def list_adopted(self, runner: str) -> list[Task]:
+        """Return the tasks that a runner was given by `adopt_tasks` and that are not over.
+
+        For who does not know what came of that.
         """
 
     async def delete_tasks(self, *, before: int, limit: int) -> int:

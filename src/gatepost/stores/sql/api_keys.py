@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from gatepost.stores.contract.api_keys import LAST_USE_SECONDS, ApiKey, KeyAddition, PresentedKey
@@ -26,6 +27,7 @@ _FIND: Final = """
     WHERE api_keys.key_fingerprint = $1
 """
 _REVOKE: Final = "UPDATE api_keys SET revoked_at = $2 WHERE key_id = $1"
+_IS_REVOKED: Final = "SELECT 1 FROM api_keys WHERE key_id = $1 AND revoked_at IS NOT NULL"
 _NOTE_USE: Final = """
     UPDATE api_keys SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at <= $3)
 """
@@ -95,6 +97,10 @@ class SqlApiKeyStore(Operations):
             await transaction.run(_REVOKE, key.key_id, now)
             await transaction.notify(ACCESS_TAKEN)
         return key
+
+    @read
+    async def list_revoked(self, transaction: Transaction, key_ids: Collection[str]) -> set[str]:
+        return {each for each in key_ids if await transaction.one(_IS_REVOKED, each) is not None}
 
     @write
     async def note_use(self, transaction: Transaction, key_id: str, *, at: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from gatepost.stores.contract.tasks import Task, TaskEnding, TaskStatus, TaskView
+from gatepost.stores.contract.tasks import Adoption, Task, TaskEnding, TaskStatus, TaskView
 from gatepost.stores.contract.wakeups import Wakeup, WakeupKind
 from gatepost.stores.sql.database import Operations, Transaction, read, write
 from gatepost.stores.sql.rows import delete_ended
@@ -13,7 +13,11 @@ from gatepost.stores.sql.tables import TASKS
 
 _COUNT: Final = "SELECT COUNT(*) AS count FROM tasks WHERE person = $1 AND expires_at > $2"
 _FIND: Final = "SELECT * FROM tasks WHERE task_fingerprint = $1 AND owner = $2 AND expires_at > $3"
-_VERSION: Final = "SELECT version FROM tasks WHERE task_fingerprint = $1"
+_AT_ONCE: Final = 64
+_VERSIONS: Final = (
+    "SELECT task_fingerprint, version FROM tasks "  # noqa: S608 - our own text
+    f"WHERE task_fingerprint IN ({', '.join(f'${number + 1}' for number in range(_AT_ONCE))})"
+)
 _IS_LIVE: Final = "status IN ('working', 'input_required')"
 _IS_RUN: Final = f"SELECT 1 FROM tasks WHERE task_fingerprint = $1 AND runner = $2 AND {_IS_LIVE}"  # noqa: S608 - our own text
 _SET_STATUS: Final = """
@@ -65,6 +69,7 @@ _RENEW: Final = """
     ON CONFLICT (runner) DO UPDATE SET expires_at = excluded.expires_at
 """
 _RUN_BY: Final = f"SELECT task_fingerprint FROM tasks WHERE runner = $1 AND request IS NULL AND {_IS_LIVE}"  # noqa: S608 - likewise
+_RUN: Final = f"SELECT task_fingerprint FROM tasks WHERE runner = $1 AND {_IS_LIVE}"  # noqa: S608 - likewise
 _ORPHANS: Final = f"""
     SELECT tasks.* FROM task_runners JOIN tasks ON tasks.runner = task_runners.runner
     WHERE task_runners.expires_at <= $2 AND tasks.place = $1 AND tasks.expires_at > $2 AND tasks.{_IS_LIVE}
@@ -75,6 +80,7 @@ _ADOPT: Final = """
         version = version + 1
     WHERE task_fingerprint = $1
 """
+_ADOPTED: Final = f"SELECT * FROM tasks WHERE runner = $1 AND runs > 1 AND {_IS_LIVE}"  # noqa: S608 - likewise
 _DELETE_ENDED: Final = delete_ended("tasks", "task_fingerprint")
 _DELETE_RUNNERS: Final = """
     DELETE FROM task_runners WHERE runner IN (
@@ -109,8 +115,15 @@ class SqlTaskStore(Operations):
 
     @read
     async def list_versions(self, transaction: Transaction, task_fingerprints: Collection[bytes]) -> dict[bytes, int]:
-        found = {each: await transaction.one(_VERSION, each) for each in task_fingerprints}
-        return {each: row["version"] for each, row in found.items() if row is not None}
+        found: dict[bytes, int] = {}
+        every = tuple(task_fingerprints)
+        for at in range(0, len(every), _AT_ONCE):
+            some = every[at : at + _AT_ONCE]
+            # Filled up, so that it is one statement that drivers prepare once.
+            filled = (*some, *some[:1] * (_AT_ONCE - len(some)))
+            rows = await transaction.all(_VERSIONS, *filled)
+            found |= {row["task_fingerprint"]: row["version"] for row in rows}
+        return found
 
     @write
     async def ask(
@@ -242,6 +255,10 @@ class SqlTaskStore(Operations):
         await transaction.run("UPDATE task_runners SET expires_at = $2 WHERE runner = $1", runner, now)
 
     @read
+    async def list_run(self, transaction: Transaction, runner: str) -> set[bytes]:
+        return {row["task_fingerprint"] for row in await transaction.all(_RUN, runner)}
+
+    @read
     async def find_orphans(self, transaction: Transaction, place: str, *, now: int) -> bool:
         return await transaction.one(_ORPHANS, place, now, 1) is not None
 
@@ -256,19 +273,25 @@ class SqlTaskStore(Operations):
         now: int,
         limit: int,
         most_runs: int,
-    ) -> list[Task]:
-        adopted: list[Task] = []
+    ) -> Adoption:
+        to_run: list[Task] = []
+        ended: list[Task] = []
         for task in await TASKS.all(transaction, _ORPHANS, place, now, limit):
             key, before = task.task_fingerprint, task.runner
             if task.request is None or task.runs >= most_runs:
                 assert before is not None  # noqa: S101 - it was joined by it; tells mypy
                 await _finish(transaction, key, ending, runner=before, now=now, kept_until=now)
+                ended.append(task)
                 continue
             await transaction.run(_WITHDRAW_ALL, key)
             await transaction.run(_ADOPT, key, runner, now)
             await _tell(transaction, key)
-            adopted.append(task)
-        return adopted
+            to_run.append(task)
+        return Adoption(to_run, ended)
+
+    @read
+    async def list_adopted(self, transaction: Transaction, runner: str) -> list[Task]:
+        return await TASKS.all(transaction, _ADOPTED, runner)
 
     @write
     async def delete_tasks(self, transaction: Transaction, *, before: int, limit: int) -> int:

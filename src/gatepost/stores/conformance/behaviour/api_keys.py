@@ -94,7 +94,9 @@ async def test_of_a_key_that_is_called_like_the_id_of_another_one_the_id_is_mean
     await store.api_keys.add_key(api_key(1))
     await store.api_keys.add_key(api_key(2, name="key_1"))
 
+    assert await store.api_keys.list_revoked(["key_1", "unknown"]) == set()
     assert await store.api_keys.revoke_key("key_1", now=NOW) == api_key(1)
+    assert await store.api_keys.list_revoked(["key_1", "unknown"]) == {"key_1"}
     assert await listed(store, live_at=NOW) == [api_key(2, name="key_1")]
 
 

@@ -25,7 +25,7 @@ from gatepost.stores.conformance.behaviour.passkeys import passkey
 from gatepost.stores.conformance.behaviour.pushed_requests import pushed
 from gatepost.stores.conformance.behaviour.refreshing import rotated_at_once
 from gatepost.stores.conformance.behaviour.second_steps import CODES, step
-from gatepost.stores.conformance.behaviour.task_life import DONE, LOST, RUNNER, a_task
+from gatepost.stores.conformance.behaviour.task_life import DONE, LOST, RUNNER, a_task, adopt
 from gatepost.stores.conformance.behaviour.upstream_tokens import kept
 from gatepost.stores.conformance.full_store import ADMIN, KEY, RATE, TOKENS, fill, seen
 from gatepost.stores.conformance.records import (
@@ -358,9 +358,7 @@ LIVE_STATE: Final[dict[str, Repetition]] = {
     "tasks.forget_news": twice(lambda s: s.tasks.forget_news(RUNNER, [fp("answered")]), None, None),
     "tasks.renew_runner": twice(lambda s: s.tasks.renew_runner(RUNNER, until=NOW + 99), None, None),
     "tasks.end_runner": twice(lambda s: s.tasks.end_runner(RUNNER, LOST, now=NOW), None, None),
-    "tasks.adopt_tasks": twice(
-        lambda s: s.tasks.adopt_tasks("/mcp", LOST, runner="other", now=NOW + 60, limit=9, most_runs=3), ANYTHING, []
-    ),
+    "tasks.adopt_tasks": twice(lambda s: adopt(s, now=NOW + 60), ANYTHING, []),
     "tasks.delete_tasks": twice(lambda s: s.tasks.delete_tasks(before=NOW + 600, limit=9), 3, 0),
     "tasks.delete_runners": twice(lambda s: s.tasks.delete_runners(before=NOW + 600, limit=9), 0, 0),
     "changes.append_changes": twice(

@@ -1,6 +1,7 @@
 """Tasks, what they ask and who runs them, on every backend."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -53,12 +54,15 @@ async def answer(store: Store, *keys: str, response: bytes = b"yes", owner: str 
     return await store.tasks.answer(KEY, dict.fromkeys(keys, response), owner=owner, now=NOW + 1)
 
 
-async def adopt(store: Store, *, now: int, runner: str = "runner-2", place: str = "/mcp", limit: int = 9) -> list[Task]:
-    return await store.tasks.adopt_tasks(place, LOST, runner=runner, now=now, limit=limit, most_runs=3)
+async def adopt(
+    store: Store, *, now: int, runner: str = "runner-2", place: str = "/mcp", limit: int = 9
+) -> Sequence[Task]:
+    adoption = await store.tasks.adopt_tasks(place, LOST, runner=runner, now=now, limit=limit, most_runs=3)
+    return adoption.to_run
 
 
 async def test_a_task_is_there_once_it_has_begun(store: Store) -> None:
-    task = await begin(store, grant_id="grant-1", status_message="begun")
+    task = await begin(store, access_id="grant-1", status_message="begun")
     assert await find(store) == TaskView(task, {})
 
 
@@ -228,11 +232,30 @@ async def test_a_task_that_cannot_be_run_again_ends_when_its_runner_died(store: 
     await begin(store, request=None)
     await begin(store, "tried often", runs=3)
     await begin(store, "elsewhere", place="/other", request=None)
-    assert await adopt(store, now=NOW + 60) == []
+    adoption = await store.tasks.adopt_tasks("/mcp", LOST, runner="runner-2", now=NOW + 60, limit=9, most_runs=3)
+    assert adoption.to_run == []
+    assert {task.task_fingerprint for task in adoption.ended} == {KEY, fp("tried often")}
     for name in ("task", "tried often"):
         task = (await found(store, name)).task
         assert (task.status, task.outcome, task.status_message) == (LOST.status, LOST.outcome, LOST.message)
     assert await status(store, "elsewhere") is TaskStatus.WORKING
+
+
+async def test_a_runner_is_told_which_tasks_are_its_own_still(store: Store) -> None:
+    for name in ("task", "ended", "cancelled"):
+        await begin(store, name)
+    await begin(store, "of another", runner="other")
+    await store.tasks.finish_task(fp("ended"), DONE, runner=RUNNER, now=NOW, kept_until=NOW)
+    await store.tasks.cancel_task(fp("cancelled"), owner="owner", now=NOW)
+    assert await store.tasks.list_run(RUNNER) == {KEY}
+    assert await store.tasks.list_run("nobody") == set()
+    await adopt(store, now=NOW + 60)
+    assert await store.tasks.list_run(RUNNER) == set()
+    assert await store.tasks.list_run("runner-2") == {KEY}
+    assert [task.task_fingerprint for task in await store.tasks.list_adopted("runner-2")] == [KEY]
+    await begin(store, "begun", runner="runner-2")
+    assert [task.task_fingerprint for task in await store.tasks.list_adopted("runner-2")] == [KEY]
+    assert await store.tasks.list_adopted(RUNNER) == []
 
 
 async def test_only_so_many_are_adopted_at_once(store: Store) -> None:

@@ -21,7 +21,7 @@ TASKS: Final = (
         updated_at BIGINT NOT NULL,
         version BIGINT NOT NULL,
         runs BIGINT NOT NULL,
-        grant_id TEXT,
+        access_id TEXT,
         request BYTEA,
         outcome BYTEA,
         has_news BIGINT NOT NULL DEFAULT 0
