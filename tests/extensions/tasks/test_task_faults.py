@@ -253,6 +253,31 @@ async def test_what_a_call_asks_while_it_becomes_a_task_is_asked_by_the_task(wor
         assert text_of(await process.until(task_id)) == "accept"
 
 
+async def test_a_storm_of_answers_and_cancellations_that_count_for_nothing_writes_nothing(
+    world: World, tools: Tools
+) -> None:
+    async with world.process() as process:
+        task_id = await process.begin("wait")
+        tools.gate.set()
+        await process.until(task_id)
+        writes: list[str] = []
+
+        async def note(*_given: Any, **_named: Any) -> bool:
+            writes.append("write")
+            return True
+
+        with pytest.MonkeyPatch.context() as patched:
+            for operation in ("answer", "cancel_task"):
+                patched.setattr(world.store.tasks, operation, note)
+            for _ in range(5):
+                await process.ask(
+                    "tasks/update", taskId=task_id, inputResponses={"elicitation-1": {"action": "accept"}}
+                )
+                await process.ask("tasks/cancel", taskId=task_id)
+        assert writes == []
+        assert text_of(await process.get(task_id)) == "waited"
+
+
 async def test_when_an_api_key_is_revoked_its_tasks_end_and_no_others(world: World) -> None:
     await world.store.api_keys.add_key(api_key(1))
     async with world.process() as process:

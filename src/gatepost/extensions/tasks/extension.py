@@ -139,15 +139,18 @@ class Tasks(Extension):
         responses = input_responses_of(request.params)
         if "inputResponses" not in request.params or len(responses) > _MOST_RESPONSES:
             raise InvalidParams(f'"params.inputResponses" must have the responses, at most {_MOST_RESPONSES}.')
-        await self._found(served, request, exchange)
-        written = {name: encode(response) for name, response in responses.items()}
-        await self._of(served).answer(request.params["taskId"], written, exchange)
+        _, view = await self._found(served, request, exchange)
+        # What nobody asked, or was answered before, counts for nothing, and costs no write.
+        written = {name: encode(response) for name, response in responses.items() if name in view.open_requests}
+        if written:
+            await self._of(served).answer(request.params["taskId"], written, exchange)
         return {}
 
     async def _cancel(self, served: ServedServer, request: Request, _revision: Revision, exchange: Exchange) -> Result:
         """Answer `tasks/cancel`."""
-        key, _ = await self._found(served, request, exchange)
-        await self._of(served).cancel(key, exchange)
+        key, view = await self._found(served, request, exchange)
+        if not view.task.status.is_over:
+            await self._of(served).cancel(key, exchange)
         return {}
 
     async def _found(self, served: ServedServer, request: Request, exchange: Exchange) -> tuple[bytes, TaskView]:
