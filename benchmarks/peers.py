@@ -183,7 +183,7 @@ class Prepared:
         if self.peer is not THE_GATEPOST:
             return [f"benchmark-{secrets.token_urlsafe(32)}"]
         resource = f"http://127.0.0.1:{self.port}{MCP_PATH}"
-        return fill_store(self._directory, resource=resource, tokens=128)
+        return fill_store(self._directory, resource=resource, tokens=256)
 
 
 def fill_store(directory: Path, *, resource: str, tokens: int = 0, codes: int = 0, clones: int = 0) -> Sequence[str]:
